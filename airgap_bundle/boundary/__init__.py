@@ -1,0 +1,1 @@
+"""The inside: verify, plan, push, receipt; look back; undo."""

@@ -1,0 +1,1 @@
+"""The outside: lock, plan, fetch, write, sign."""

@@ -1,0 +1,1 @@
+"""The values that everyone shares. Opens nothing and imports nothing of ours."""

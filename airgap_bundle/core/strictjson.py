@@ -1,0 +1,123 @@
+"""JSON read strictly and written canonically.
+
+Python's reader accepts what two readers may take differently: duplicate keys, NaN, floats where sizes belong, UTF-16, a
+byte order mark, lone surrogates, nesting without end. Here each of these is refused. The canonical form is RFC 8785,
+for the subset that our own documents use: ASCII keys, strings, booleans, null and integers below 2^53.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from airgap_bundle.core.errors import InvalidValueError
+
+# Deep enough for any image document seen (a config with nested history has 6), shallow enough for the C stack.
+MAX_DEPTH = 64
+# RFC 8785 numbers are IEEE 754 doubles: above this an integer has no exact form.
+MAX_INTEGER = 2**53 - 1
+_MAX_INTEGER_DIGITS = 20
+
+
+def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[str, Any]:
+    """The object that `raw` spells, or `InvalidValueError` saying what is wrong with it.
+
+    `max_bytes` is checked before anything is parsed. With `floats` numbers with a fraction or an exponent are let
+    through, as documents of others may hold them in places that we do not read.
+    """
+    if len(raw) > max_bytes:
+        msg = f"{len(raw)} bytes of JSON, more than the {max_bytes} allowed"
+        raise InvalidValueError(msg)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        msg = f"not UTF-8 at byte {error.start}"
+        raise InvalidValueError(msg) from error
+    if text.startswith("\ufeff"):
+        msg = "starts with a byte order mark"
+        raise InvalidValueError(msg)
+    _check_depth(raw)
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_int=_integer,
+            parse_float=float if floats else _no_float,
+            parse_constant=_no_constant,
+        )
+    except json.JSONDecodeError as error:
+        msg = f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        raise InvalidValueError(msg) from error
+    except RecursionError as error:
+        msg = "JSON nested too deep"
+        raise InvalidValueError(msg) from error
+    if not isinstance(value, dict):
+        msg = "not a JSON object"
+        raise InvalidValueError(msg)
+    if b"\\u" in raw:
+        _check_surrogates(value)
+    return value
+
+
+def canonical(value: object) -> bytes:
+    """RFC 8785 bytes of a document of ours."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _check_depth(raw: bytes) -> None:
+    """Count brackets outside strings; the reader itself would recurse first and complain later."""
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return
+    depth, in_string, skip = 0, False, False
+    for byte in raw:
+        if skip:
+            skip = False
+        elif in_string:
+            skip = byte == 0x5C  # a backslash
+            in_string = byte != 0x22  # noqa: PLR2004 - a quotation mark
+        elif byte == 0x22:  # noqa: PLR2004 - a quotation mark
+            in_string = True
+        elif byte in b"{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                msg = f"JSON nested deeper than {MAX_DEPTH}"
+                raise InvalidValueError(msg)
+        elif byte in b"}]":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                msg = f"the key {key[:80]!r} stands twice in one object"
+                raise InvalidValueError(msg)
+            seen.add(key)
+    return result
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_INTEGER_DIGITS:
+        msg = "an integer of more than 20 digits"
+        raise InvalidValueError(msg)
+    return int(text)
+
+
+def _no_float(text: str) -> NoReturn:
+    msg = f"a number that is not an integer: {text[:40]}"
+    raise InvalidValueError(msg)
+
+
+def _no_constant(text: str) -> NoReturn:
+    msg = f"{text} is not JSON"
+    raise InvalidValueError(msg)
+
+
+def _check_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        msg = "a lone surrogate in a string"
+        raise InvalidValueError(msg) from error

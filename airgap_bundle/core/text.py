@@ -1,0 +1,57 @@
+"""Text from outside, made safe to show, and quantities as people read them.
+
+Names come from manifests, registries and bundles; on a terminal they could move the cursor, forge a line of a log or
+turn the reading direction. Whoever prints passes them through `printable` first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Zl, Zp: line and paragraph separators. Cf: bidirectional marks and invisible joiners. Cs: lone surrogates.
+_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """The same text with every character that could act instead of being read written as an escape.
+
+    `keep` names characters that stay as they are, such as a line feed in text of our own.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if char in keep or unicodedata.category(char) not in _UNSAFE_CATEGORIES else _escape(char)
+        for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def size_text(count: int) -> str:
+    """A number of bytes in decimal units, as media and disks are sold: `724.1 MB`."""
+    if count < 1000:  # noqa: PLR2004 - the first unit has no fraction
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 999.95:  # noqa: PLR2004 - would be shown as 1000.0
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} PB"
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time, short: `0.4 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def count_text(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: `1 image`, `3 images`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

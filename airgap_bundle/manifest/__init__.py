@@ -1,0 +1,1 @@
+"""What should travel: our YAML file, its rules and its lock."""

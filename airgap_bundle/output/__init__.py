@@ -1,0 +1,1 @@
+"""How it is shown: functions of `core.report` values, and nothing that decides."""

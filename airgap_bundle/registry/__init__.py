@@ -1,0 +1,1 @@
+"""How to speak to a registry, and how to be one."""

@@ -1,0 +1,1 @@
+"""What moves, in which order, and what is left."""
