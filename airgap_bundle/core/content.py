@@ -39,8 +39,7 @@ class Digest(str):
         """Check the text in full: a name of bytes becomes part of paths and URLs."""
         match = _DIGEST.fullmatch(text)
         if match is None or len(match[2]) != _HEX_LENGTH[match[1]]:
-            msg = f"not a digest: {text[:160]!r}"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"not a digest: {text[:160]!r}")
         return super().__new__(cls, text)
 
     @property
@@ -74,11 +73,9 @@ class Descriptor:
     def __post_init__(self) -> None:
         """Refuse what no content can be."""
         if _MEDIA_TYPE.fullmatch(self.media_type) is None:
-            msg = f"not a media type: {self.media_type[:160]!r}"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"not a media type: {self.media_type[:160]!r}")
         if not 0 <= self.size <= MAX_SIZE_BYTES:
-            msg = f"not a size: {self.size}"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"not a size: {self.size}")
 
 
 class Source(Protocol):
@@ -137,15 +134,12 @@ def copy_verified(
         if moved is not None:
             moved(filled)
     if done != size:
-        msg = f"{digest}: {done} bytes instead of {size}"
-        raise ContentMismatchError(msg)
+        raise ContentMismatchError(f"{digest}: {done} bytes instead of {size}")
     # A byte behind the end would be lost silently. The buffer still holds the last piece, so ask with another one.
     if source.readinto(memoryview(bytearray(1))):
-        msg = f"{digest}: more than {size} bytes"
-        raise ContentMismatchError(msg)
+        raise ContentMismatchError(f"{digest}: more than {size} bytes")
     if hasher.hexdigest() != digest.encoded:
-        msg = f"{digest}: the bytes have the digest {digest.algorithm}:{hasher.hexdigest()}"
-        raise ContentMismatchError(msg)
+        raise ContentMismatchError(f"{digest}: the bytes have the digest {digest.algorithm}:{hasher.hexdigest()}")
     if filled:
         sink.write(buffer[:filled])
         if moved is not None:

@@ -64,16 +64,14 @@ _MAX_NAME = 255
 def check_repository(path: str) -> str:
     """`path` if it is a repository name (distribution specification, `<name>`), else `InvalidValueError`."""
     if len(path) > _MAX_NAME or _REPOSITORY.fullmatch(path) is None:
-        msg = f"not a repository name: {path[:300]!r}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"not a repository name: {path[:300]!r}")
     return path
 
 
 def check_tag(tag: str) -> str:
     """`tag` if it is a tag (distribution specification, `<reference>`), else `InvalidValueError`."""
     if _TAG.fullmatch(tag) is None:
-        msg = f"not a tag: {tag[:160]!r}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"not a tag: {tag[:160]!r}")
     return tag
 
 
@@ -82,8 +80,7 @@ def check_host(host: str) -> str:
     match = _HOST.fullmatch(host)
     port = host.rpartition(":")[2] if match and host.rpartition(":")[1] and not host.endswith("]") else ""
     if match is None or len(host) > _MAX_NAME or (port and not 0 < int(port) < 65536):  # noqa: PLR2004 - ports
-        msg = f"not a registry host: {host[:300]!r}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"not a registry host: {host[:300]!r}")
     return host
 
 
@@ -139,11 +136,9 @@ class Reference:
             host, path = DEFAULT_HOST, rest
         path, colon, tag = path.partition(":")
         if colon and not tag:
-            msg = f"the tag is empty: {text[:300]!r}"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"the tag is empty: {text[:300]!r}")
         if _BARE_DIGEST.fullmatch(path):
-            msg = f"a name of 64 hexadecimal digits looks like an image id: {text[:300]!r}"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"a name of 64 hexadecimal digits looks like an image id: {text[:300]!r}")
         if host in {"index.docker.io", "registry-1.docker.io"}:
             host = DEFAULT_HOST
         if host == DEFAULT_HOST and "/" not in path:
@@ -165,8 +160,7 @@ class Platform:
         """Check each part."""
         for part in (self.os, self.architecture, *([self.variant] if self.variant else [])):
             if _PLATFORM_PART.fullmatch(part) is None:
-                msg = f"not a platform: {part[:80]!r}"
-                raise InvalidValueError(msg)
+                raise InvalidValueError(f"not a platform: {part[:80]!r}")
 
     def __str__(self) -> str:
         """The text form."""
@@ -257,32 +251,24 @@ def parse_document(raw: bytes, media_type: str = "") -> Document:
     value = strictjson.parse_object(raw, max_bytes=MAX_DOCUMENT_BYTES, floats=True)
     own = value.get("mediaType", "")
     if not isinstance(own, str):
-        msg = "mediaType is not a string"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("mediaType is not a string")
     if media_type and own and media_type != own:
-        msg = f"came as {media_type[:120]} but calls itself {own[:120]}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"came as {media_type[:120]} but calls itself {own[:120]}")
     actual = media_type or own
     if actual in SCHEMA1_TYPES or value.get("schemaVersion") == 1:
-        msg = "a Docker schema 1 manifest; it was retired in 2019 and cannot be carried"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("a Docker schema 1 manifest; it was retired in 2019 and cannot be carried")
     if actual not in DOCUMENT_TYPES:
-        msg = f"neither an image manifest nor an index: {actual[:120] or 'no media type'}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"neither an image manifest nor an index: {actual[:120] or 'no media type'}")
     if value.get("schemaVersion") != 2 or isinstance(value["schemaVersion"], bool):  # noqa: PLR2004 - the version
-        msg = "schemaVersion is not 2"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("schemaVersion is not 2")
     if ("manifests" in value) == ("config" in value or "layers" in value):
-        msg = "has to be either an index or an image manifest, and is both or neither"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("has to be either an index or an image manifest, and is both or neither")
     if ("manifests" in value) != (actual in INDEX_TYPES):
-        msg = f"its content is not what its type says: {actual}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"its content is not what its type says: {actual}")
     descriptor = Descriptor(media_type=actual, digest=Digest.of(raw), size=len(raw))
     artifact_type = value.get("artifactType", "")
     if not isinstance(artifact_type, str):
-        msg = "artifactType is not a string"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("artifactType is not a string")
     subject = parse_descriptor(value["subject"], "subject") if value.get("subject") is not None else None
     if actual in INDEX_TYPES:
         children = tuple(_children(value["manifests"]))
@@ -303,32 +289,26 @@ def parse_document(raw: bytes, media_type: str = "") -> Document:
 def parse_descriptor(value: object, path: str) -> Descriptor:
     """One descriptor inside a document; `path` is its place there, for the complaint."""
     if not isinstance(value, dict):
-        msg = f"{path} is not a descriptor"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{path} is not a descriptor")
     media_type, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
     if not isinstance(media_type, str) or not isinstance(digest, str):
-        msg = f"{path} lacks mediaType or digest"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{path} lacks mediaType or digest")
     if not isinstance(size, int) or isinstance(size, bool):
-        msg = f"{path}.size is not an integer"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{path}.size is not an integer")
     annotations = value.get("annotations") or {}
     if not isinstance(annotations, dict) or not all(isinstance(v, str) for v in annotations.values()):
-        msg = f"{path}.annotations is not a map of strings"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{path}.annotations is not a map of strings")
     try:
         return Descriptor(media_type=media_type, digest=Digest(digest), size=size, annotations=annotations)
     except InvalidValueError as error:
-        msg = f"{path}: {error}"
-        raise InvalidValueError(msg) from error
+        raise InvalidValueError(f"{path}: {error}") from error
 
 
 def _list(value: Mapping[str, Any], key: str) -> list[Any]:
     # "layers": null is what some old builders wrote for an image without layers.
     items = value.get(key) or []
     if not isinstance(items, list) or len(items) > MAX_CHILDREN:
-        msg = f"{key} is not a list of at most {MAX_CHILDREN}"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{key} is not a list of at most {MAX_CHILDREN}")
     return items
 
 
@@ -340,12 +320,8 @@ def _children(items: object) -> Iterator[Child]:
             yield Child(descriptor=descriptor)
             continue
         if not isinstance(platform, dict):
-            msg = f"manifests[{n}].platform is not an object"
-            raise InvalidValueError(msg)
+            raise InvalidValueError(f"manifests[{n}].platform is not an object")
         os, architecture, variant = (platform.get(k, "") for k in ("os", "architecture", "variant"))
         if not all(isinstance(part, str) for part in (os, architecture, variant)):
-            msg = f"manifests[{n}].platform has a part that is not a string"
-            raise InvalidValueError(msg)
-        yield Child(
-            descriptor=descriptor, platform=Platform(os=os, architecture=architecture, variant=variant)
-        )
+            raise InvalidValueError(f"manifests[{n}].platform has a part that is not a string")
+        yield Child(descriptor=descriptor, platform=Platform(os=os, architecture=architecture, variant=variant))

@@ -98,5 +98,5 @@ Event = PhaseStarted | ItemStarted | BytesMoved | ItemFinished | PhaseFinished |
 Reporter = Callable[[Event], None]
 
 
-def silent(event: Event) -> None:  # noqa: ARG001 - the reporter that tells nobody
+def silent(event: Event) -> None:
     """Tell nobody: the default reporter."""

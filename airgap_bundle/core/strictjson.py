@@ -26,16 +26,13 @@ def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[st
     through, as documents of others may hold them in places that we do not read.
     """
     if len(raw) > max_bytes:
-        msg = f"{len(raw)} bytes of JSON, more than the {max_bytes} allowed"
-        raise InvalidValueError(msg)
+        raise InvalidValueError(f"{len(raw)} bytes of JSON, more than the {max_bytes} allowed")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        msg = f"not UTF-8 at byte {error.start}"
-        raise InvalidValueError(msg) from error
+        raise InvalidValueError(f"not UTF-8 at byte {error.start}") from error
     if text.startswith("\ufeff"):
-        msg = "starts with a byte order mark"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("starts with a byte order mark")
     _check_depth(raw)
     try:
         value = json.loads(
@@ -46,14 +43,11 @@ def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[st
             parse_constant=_no_constant,
         )
     except json.JSONDecodeError as error:
-        msg = f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        raise InvalidValueError(msg) from error
+        raise InvalidValueError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
-        msg = "JSON nested too deep"
-        raise InvalidValueError(msg) from error
+        raise InvalidValueError("JSON nested too deep") from error
     if not isinstance(value, dict):
-        msg = "not a JSON object"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("not a JSON object")
     if b"\\u" in raw:
         _check_surrogates(value)
     return value
@@ -73,15 +67,14 @@ def _check_depth(raw: bytes) -> None:
         if skip:
             skip = False
         elif in_string:
-            skip = byte == 0x5C  # a backslash
+            skip = byte == 0x5C  # noqa: PLR2004 - a backslash
             in_string = byte != 0x22  # noqa: PLR2004 - a quotation mark
         elif byte == 0x22:  # noqa: PLR2004 - a quotation mark
             in_string = True
         elif byte in b"{[":
             depth += 1
             if depth > MAX_DEPTH:
-                msg = f"JSON nested deeper than {MAX_DEPTH}"
-                raise InvalidValueError(msg)
+                raise InvalidValueError(f"JSON nested deeper than {MAX_DEPTH}")
         elif byte in b"}]":
             depth -= 1
 
@@ -92,32 +85,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                msg = f"the key {key[:80]!r} stands twice in one object"
-                raise InvalidValueError(msg)
+                raise InvalidValueError(f"the key {key[:80]!r} stands twice in one object")
             seen.add(key)
     return result
 
 
 def _integer(text: str) -> int:
     if len(text) > _MAX_INTEGER_DIGITS:
-        msg = "an integer of more than 20 digits"
-        raise InvalidValueError(msg)
+        raise InvalidValueError("an integer of more than 20 digits")
     return int(text)
 
 
 def _no_float(text: str) -> NoReturn:
-    msg = f"a number that is not an integer: {text[:40]}"
-    raise InvalidValueError(msg)
+    raise InvalidValueError(f"a number that is not an integer: {text[:40]}")
 
 
 def _no_constant(text: str) -> NoReturn:
-    msg = f"{text} is not JSON"
-    raise InvalidValueError(msg)
+    raise InvalidValueError(f"{text} is not JSON")
 
 
 def _check_surrogates(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
-        msg = "a lone surrogate in a string"
-        raise InvalidValueError(msg) from error
+        raise InvalidValueError("a lone surrogate in a string") from error
