@@ -11,7 +11,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from airgap_bundle.core.errors import InvalidValueError
 
@@ -35,7 +35,7 @@ class Digest(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Digest:
+    def __new__(cls, text: str) -> Self:
         """Check the text in full: a name of bytes becomes part of paths and URLs."""
         match = _DIGEST.fullmatch(text)
         if match is None or len(match[2]) != _HEX_LENGTH[match[1]]:
