@@ -214,17 +214,20 @@ class Document:
     """An image manifest or an index: the bytes that were hashed, and what they say.
 
     `descriptor` names exactly `raw`. `children` is for indexes; `config` and `layers` for image manifests.
-    `value` is the whole JSON object, unknown fields and all.
     """
 
     raw: bytes
     descriptor: Descriptor
-    value: Mapping[str, Any]
     artifact_type: str = ""
     children: tuple[Child, ...] = ()
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
     subject: Descriptor | None = None
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The whole JSON object, unknown fields and all; parsed anew each time, as thousands of them are held."""
+        return strictjson.parse_object(self.raw, max_bytes=MAX_DOCUMENT_BYTES, floats=True)
 
     @property
     def is_index(self) -> bool:
@@ -272,13 +275,10 @@ def parse_document(raw: bytes, media_type: str = "") -> Document:
     subject = parse_descriptor(value["subject"], "subject") if value.get("subject") is not None else None
     if actual in INDEX_TYPES:
         children = tuple(_children(value["manifests"]))
-        return Document(
-            raw=raw, descriptor=descriptor, value=value, artifact_type=artifact_type, children=children, subject=subject
-        )
+        return Document(raw=raw, descriptor=descriptor, artifact_type=artifact_type, children=children, subject=subject)
     return Document(
         raw=raw,
         descriptor=descriptor,
-        value=value,
         artifact_type=artifact_type,
         config=parse_descriptor(value.get("config"), "config"),
         layers=tuple(parse_descriptor(layer, f"layers[{n}]") for n, layer in enumerate(_list(value, "layers"))),
