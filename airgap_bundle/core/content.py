@@ -68,7 +68,7 @@ class Descriptor:
     media_type: str
     digest: Digest
     size: int
-    annotations: Mapping[str, str] = field(default=_NO_ANNOTATIONS, compare=False)
+    annotations: Mapping[str, str] = field(default_factory=lambda: _NO_ANNOTATIONS, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what no content can be."""
