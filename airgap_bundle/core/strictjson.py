@@ -53,7 +53,7 @@ def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[st
     return value
 
 
-def canonical(value: object) -> bytes:
+def canonical(value: dict[str, Any] | list[Any]) -> bytes:
     """RFC 8785 bytes of a document of ours."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

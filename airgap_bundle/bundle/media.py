@@ -1,0 +1,103 @@
+"""What a bundle is read from: a file, or a stream that passes once.
+
+A medium only hands out bytes at an offset; nothing here knows what they mean. Source media are opened for reading and
+never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Protocol
+
+from airgap_bundle.core.errors import BundleError, HostError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Medium(Protocol):
+    """Bytes at offsets. `size` is None and `seekable` False for a stream, which must be read from front to end."""
+
+    name: str
+    size: int | None
+    seekable: bool
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """Fill the front of `buffer` with what stands at `offset`; 0 at the end. `HostError` where that fails."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class FileMedium:
+    """A bundle in one regular file, opened once: what was checked is what is sent, whatever happens to its name.
+
+    Safe to use from several threads.
+    """
+
+    seekable = True
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        try:
+            # Without O_NONBLOCK opening a FIFO that nobody writes to would wait for ever.
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise HostError(
+                "AB-HOST-READ", f"{path} cannot be opened: {error.strerror}", hint="check the path and its permissions"
+            ) from error
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
+            raise BundleError(
+                "AB-BUNDLE-NOT-A-FILE", f"{path} is not a regular file", hint="pass a bundle, or - for standard input"
+            )
+        self.size: int | None = status.st_size
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """One positioned read."""
+        try:
+            return os.preadv(self._fd, [buffer], offset)
+        except OSError as error:
+            raise _cannot_read(self.name, offset, error) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+
+class StreamMedium:
+    """A bundle that comes through a pipe. Offsets must follow one another."""
+
+    seekable = False
+    size: int | None = None
+
+    def __init__(self, descriptor: int, name: str = "standard input") -> None:
+        self.name = name
+        self._fd = descriptor
+        self._position = 0
+
+    def read_at(self, offset: int, buffer: memoryview) -> int:
+        """The next bytes; `offset` says where the caller believes to be."""
+        if offset != self._position:
+            raise ValueError(f"a stream at {self._position} cannot be read at {offset}")
+        try:
+            count = os.readv(self._fd, [buffer])
+        except OSError as error:
+            raise _cannot_read(self.name, offset, error) from error
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        """The descriptor belongs to whoever opened it."""
+
+
+def _cannot_read(name: str, offset: int, error: OSError) -> HostError:
+    return HostError(
+        "AB-HOST-READ",
+        f"{name} cannot be read at byte {offset}: {error.strerror}",
+        hint="the medium may be failing or gone: copy the bundle again, or try another reader",
+    )

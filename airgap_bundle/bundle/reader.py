@@ -1,0 +1,315 @@
+"""Reads a bundle strictly: the head first, then blobs at the places that the inventory gives them.
+
+It decides nothing about trust. What `read_head` returns is called unverified until `trust` has looked at the
+signatures; from then on every header and padding byte must be the one that the inventory demands, and content is only
+handed out through `copy_verified`. FORMAT.md sections 2 to 7.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle import layout, views
+from airgap_bundle.bundle.inventory import (
+    MAX_INVENTORY_BYTES,
+    Inventory,
+    MemberEntry,
+    bundle_id,
+    parse_inventory,
+)
+from airgap_bundle.bundle.layout import BLOCK_BYTES, END_BYTES, Layout, lay_out, padding_of, parse_tar_header
+from airgap_bundle.bundle.signatures import SignatureFile, parse_area
+from airgap_bundle.core.content import ContentMismatchError, Digest, copy_verified, new_buffer
+from airgap_bundle.core.errors import BundleError, InvalidValueError
+from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, parse_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airgap_bundle.bundle.layout import Extent
+    from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.core.content import Descriptor
+    from airgap_bundle.core.oci import Document
+
+# An entry of index.json takes 300 bytes, one of manifest.json 100 a layer: enough for 100,000 images.
+_MAX_VIEW_BYTES = 64 * 1024 * 1024
+_MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_MAX_BYTES = {
+    layout.OCI_LAYOUT: len(layout.OCI_LAYOUT_CONTENT),
+    layout.INDEX: _MAX_VIEW_BYTES,
+    layout.DOCKER_MANIFEST: _MAX_VIEW_BYTES,
+    layout.MANIFEST: _MAX_MANIFEST_BYTES,
+    layout.LOCK: _MAX_VIEW_BYTES,
+    layout.INVENTORY: MAX_INVENTORY_BYTES,
+}
+# manifest.json may be left out; nothing else may, and the order is fixed.
+_ORDER = (
+    layout.OCI_LAYOUT, layout.INDEX, layout.DOCKER_MANIFEST, layout.MANIFEST, layout.LOCK, layout.INVENTORY
+)  # fmt: skip
+_KNOWN_MAGIC = {
+    b"\x1f\x8b": "a gzip file; decompress it first, as a bundle is a plain tar",
+    b"\x28\xb5\x2f\xfd": "a zstd file; decompress it first, as a bundle is a plain tar",
+    b"PK": "a zip file",
+    b"\xfd7zXZ": "an xz file; decompress it first, as a bundle is a plain tar",
+    b"\x85\x02": "an encrypted file; decrypt it with gpg first",
+    b"-----BEGIN PGP": "an armored OpenPGP file",
+}
+_COPY_AGAIN = "the copy is damaged or was cut short: copy the bundle again and compare its checksum with the original"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnverifiedHead:
+    """The head of a bundle as it was read. Nobody has vouched for any of it.
+
+    `members` has the digests of members 2 to 4 as they are, to be compared with what the inventory says of them.
+    `head_bytes` is the offset of the first blob.
+    """
+
+    inventory_raw: bytes = field(repr=False)
+    signatures: tuple[SignatureFile, ...]
+    members: tuple[MemberEntry, ...]
+    index_raw: bytes = field(repr=False)
+    manifest_raw: bytes = field(repr=False)
+    lock_raw: bytes = field(repr=False)
+    area_at: int
+    head_bytes: int
+
+    @property
+    def bundle_id(self) -> Digest:
+        """The name that this bundle goes by."""
+        return bundle_id(self.inventory_raw)
+
+
+def read_head(medium: Medium) -> UnverifiedHead:
+    """Read everything up to the first blob, within the limits of each member; `BundleError` where it is not ours."""
+    position = 0
+    contents: dict[str, bytes] = {}
+    for expected in _ORDER:
+        block = _read(medium, position, BLOCK_BYTES)
+        name, size = _header(medium, block, position)
+        if name != expected and expected == layout.DOCKER_MANIFEST:
+            continue
+        if name != expected:
+            raise _malformed(medium, position, f"the member {name} stands where {expected} should")
+        if size > _MAX_BYTES[name]:
+            raise _malformed(medium, position, f"{name} claims {size} bytes; {_MAX_BYTES[name]} are allowed")
+        data = _read(medium, position + BLOCK_BYTES, size + padding_of(size))
+        if data[size:].strip(b"\0"):
+            raise _malformed(medium, position, f"the padding behind {name} is not empty")
+        contents[name] = data[:size]
+        position += BLOCK_BYTES + len(data)
+    if contents[layout.OCI_LAYOUT] != layout.OCI_LAYOUT_CONTENT:
+        raise _malformed(medium, 0, "oci-layout does not say version 1.0.0")
+    try:
+        signatures = parse_area(_read(medium, position, layout.SIGNATURE_AREA_BYTES))
+    except InvalidValueError as error:
+        raise _malformed(medium, position, str(error)) from error
+    return UnverifiedHead(
+        inventory_raw=contents[layout.INVENTORY],
+        signatures=signatures,
+        members=tuple(
+            MemberEntry(name=name, digest=Digest.of(data), size=len(data))
+            for name, data in contents.items()
+            if name not in {layout.OCI_LAYOUT, layout.INVENTORY}
+        ),
+        index_raw=contents[layout.INDEX],
+        manifest_raw=contents[layout.MANIFEST],
+        lock_raw=contents[layout.LOCK],
+        area_at=position,
+        head_bytes=position + layout.SIGNATURE_AREA_BYTES,
+    )
+
+
+def read_inventory(head: UnverifiedHead, medium_name: str) -> Inventory:
+    """What the inventory says. To be called when its signatures were checked; `BundleError` where it is malformed."""
+    try:
+        return parse_inventory(head.inventory_raw)
+    except InvalidValueError as error:
+        raise BundleError(
+            "AB-BUNDLE-INVENTORY",
+            f"the inventory of {medium_name} is malformed: {error}",
+            hint="the bundle was not written by a version of this tool that this one understands",
+        ) from error
+
+
+class BundleReader:
+    """The part of a bundle behind its head, at the places where `inventory` says that everything lies.
+
+    Safe to use from several threads where the medium is a file.
+    """
+
+    def __init__(self, medium: Medium, head: UnverifiedHead, inventory: Inventory) -> None:
+        self.medium = medium
+        self.inventory = inventory
+        self.layout: Layout = lay_out(head.head_bytes, inventory.blobs)
+        self._head = head
+
+    def check_head(self) -> None:
+        """The members in front of the inventory are those that it names, and `index.json` says what it says."""
+        for found, named in zip(self._head.members, self.inventory.members, strict=False):
+            if found != named:
+                raise BundleError(
+                    "AB-BUNDLE-MEMBER",
+                    f"{found.name} in {self.medium.name} is not the one that the signed inventory names",
+                    hint=_COPY_AGAIN,
+                )
+        if len(self._head.members) != len(self.inventory.members):
+            raise BundleError(
+                "AB-BUNDLE-MEMBER",
+                f"{self.medium.name} does not have the members that its signed inventory names",
+                hint=_COPY_AGAIN,
+            )
+        if not self.inventory.assumed and views.index_json(self.inventory.items) != self._head.index_raw:
+            raise BundleError(
+                "AB-BUNDLE-INDEX",
+                f"index.json in {self.medium.name} disagrees with the inventory",
+                hint="the bundle was put together by something else than this tool; build it again",
+            )
+
+    def check_length(self) -> None:
+        """A file is exactly as long as the inventory demands, so that a cut or a tail is noticed before any work."""
+        size = self.medium.size
+        if size is None:
+            return
+        if size < self.layout.total_bytes:
+            raise BundleError(
+                "AB-BUNDLE-TRUNCATED",
+                f"{self.medium.name} ends after {size} of {self.layout.total_bytes} bytes",
+                hint=_COPY_AGAIN,
+            )
+        if size > self.layout.total_bytes:
+            raise _trailing(self.medium.name)
+
+    @contextmanager
+    def open_blob(self, digest: Digest) -> Iterator[BlobSource]:
+        """The bytes of one blob, as a source for `copy_verified`; header and padding are checked on the way."""
+        yield BlobSource(self.medium, self.layout.extents[digest])
+
+    def load(self, descriptor: Descriptor) -> Document:
+        """The image document that `descriptor` names; `BundleError` where it is damaged, missing or malformed."""
+        entry = self.inventory.by_digest.get(descriptor.digest)
+        if entry is None or descriptor.digest not in self.layout.extents:
+            raise BundleError(
+                "AB-BUNDLE-INCOMPLETE",
+                f"{self.medium.name} lacks the image manifest {descriptor.digest}",
+                hint="the bundle is incomplete although it is signed; ask whoever built it for a new one",
+            )
+        if entry.size > MAX_DOCUMENT_BYTES or entry.size != descriptor.size:
+            raise _bad_document(self.medium.name, descriptor, "its size is not the one that points to it")
+        sink = io.BytesIO()
+        self.copy_blob(descriptor.digest, sink, new_buffer(max(1, entry.size)))
+        try:
+            return parse_document(sink.getvalue(), descriptor.media_type)
+        except InvalidValueError as error:
+            raise _bad_document(self.medium.name, descriptor, str(error)) from error
+
+    def copy_blob(self, digest: Digest, sink: io.BytesIO, buffer: memoryview) -> None:
+        """Copy one blob; `BundleError` where it is damaged."""
+        with self.open_blob(digest) as source, damage_of(self.medium.name, digest):
+            copy_verified(source, sink, digest=digest, size=self.layout.extents[digest].size, buffer=buffer)
+
+    def check_end(self) -> None:
+        """Two blocks of zeros end the bundle, and nothing follows."""
+        position = self.layout.end_at
+        if _read(self.medium, position, END_BYTES).strip(b"\0"):
+            raise _malformed(self.medium, position, "the end of the archive is not two blocks of zeros")
+        if self.medium.read_at(position + END_BYTES, new_buffer(1)):
+            raise _trailing(self.medium.name)
+
+
+class BlobSource:
+    """The data of one extent. At their end the padding is checked too, as nobody else looks at it."""
+
+    def __init__(self, medium: Medium, extent: Extent) -> None:
+        self._medium = medium
+        self._extent = extent
+        header = _read(medium, extent.header_at, BLOCK_BYTES)
+        if header != extent.header:
+            raise _malformed(medium, extent.header_at, f"the header in front of {extent.digest} is not the one due")
+        self._position = extent.data_at
+        self._at_end = False
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """The next bytes of the data."""
+        left = self._extent.data_end - self._position
+        if left:
+            count = self._medium.read_at(self._position, buffer[:left])
+            if count == 0 and len(buffer):
+                raise _truncated(self._medium, self._position)
+            self._position += count
+            return count
+        if not self._at_end:
+            self._at_end = True
+            padding = _read(self._medium, self._extent.data_end, padding_of(self._extent.size))
+            if padding.strip(b"\0"):
+                raise _malformed(
+                    self._medium, self._extent.data_end, f"the padding behind {self._extent.digest} is not empty"
+                )
+        return 0
+
+
+@contextmanager
+def damage_of(medium_name: str, digest: Digest) -> Iterator[None]:
+    """Turn a mismatch of content into what it means here: the bundle is damaged."""
+    try:
+        yield
+    except ContentMismatchError as error:
+        raise BundleError(
+            "AB-BUNDLE-BLOB",
+            f"the blob {digest} in {medium_name} is damaged: its bytes do not have that digest",
+            hint=_COPY_AGAIN,
+        ) from error
+
+
+def _read(medium: Medium, offset: int, size: int) -> bytes:
+    """Exactly `size` bytes, or a bundle that was cut short."""
+    data = bytearray(size)
+    window = memoryview(data)
+    done = 0
+    while done < size:
+        count = medium.read_at(offset + done, window[done:])
+        if count == 0:
+            raise _truncated(medium, offset + done)
+        done += count
+    return bytes(data)
+
+
+def _header(medium: Medium, block: bytes, position: int) -> tuple[str, int]:
+    try:
+        return parse_tar_header(block)
+    except InvalidValueError as error:
+        if position == 0:
+            found = next((what for magic, what in _KNOWN_MAGIC.items() if block.startswith(magic)), "")
+            raise BundleError(
+                "AB-BUNDLE-NOT-A-BUNDLE",
+                f"{medium.name} is not a bundle" + (f" but {found}" if found else ": it does not start as one"),
+                hint="a bundle is what `airgap-export build` writes",
+            ) from error
+        raise _malformed(medium, position, f"the header there is damaged or foreign: {error}") from error
+
+
+def _malformed(medium: Medium, offset: int, what: str) -> BundleError:
+    return BundleError("AB-BUNDLE-MALFORMED", f"{medium.name} is damaged at byte {offset}: {what}", hint=_COPY_AGAIN)
+
+
+def _truncated(medium: Medium, offset: int) -> BundleError:
+    return BundleError("AB-BUNDLE-TRUNCATED", f"{medium.name} ends after {offset} bytes, too early", hint=_COPY_AGAIN)
+
+
+def _trailing(name: str) -> BundleError:
+    return BundleError(
+        "AB-BUNDLE-TRAILING",
+        f"{name} goes on behind the end of the bundle",
+        hint="somebody has appended to it: use the file as it was built",
+    )
+
+
+def _bad_document(name: str, descriptor: Descriptor, what: str) -> BundleError:
+    return BundleError(
+        "AB-BUNDLE-DOCUMENT",
+        f"the image manifest {descriptor.digest} in {name} cannot be used: {what}",
+        hint="the bundle holds something that a registry would refuse; ask whoever built it for a new one",
+    )

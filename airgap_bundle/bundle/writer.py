@@ -1,0 +1,200 @@
+"""Writes a bundle: into a file at offsets known beforehand, or down a stream in order.
+
+A file is called `NAME.partial` while it grows and gets its name when everything is on the medium; an existing file is
+never replaced. What goes in is the caller's business: every blob comes through `copy_verified`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from airgap_bundle.bundle.layout import END_BYTES, padding_of
+from airgap_bundle.core.errors import HostError
+from airgap_bundle.core.text import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from airgap_bundle.bundle.layout import Extent
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def partial_path(out: Path) -> Path:
+    """The name of a bundle while it grows."""
+    return out.with_name(out.name + ".partial")
+
+
+class PartialFile:
+    """`OUT.partial`, locked against a second writer. Any thread may write; offsets never overlap."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = partial_path(out)
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise HostError(
+                "AB-HOST-BUSY",
+                f"another process is writing {self.path}",
+                hint="wait until it is done, or choose another output",
+            ) from error
+
+    def reset(self, total_bytes: int) -> None:
+        """Forget what an earlier run left, and be `total_bytes` long, all of them zero."""
+        self._attempt(os.ftruncate, self._fd, 0)
+        self.resize(total_bytes)
+
+    def resize(self, total_bytes: int) -> None:
+        """Be `total_bytes` long; what is there stays."""
+        self._attempt(os.ftruncate, self._fd, total_bytes)
+
+    def check_space(self, total_bytes: int) -> None:
+        """`HostError` with the numbers where the file system cannot hold the whole bundle."""
+        status = os.fstatvfs(self._fd)
+        free = status.f_bavail * status.f_frsize
+        needed = total_bytes - os.fstat(self._fd).st_blocks * 512
+        if needed > free:
+            raise HostError(
+                "AB-HOST-SPACE",
+                f"{self.out} needs {size_text(needed)} more, and {size_text(free)} are free on {self.out.parent}",
+                hint="free some space, or write to another disk",
+            )
+
+    def write_at(self, offset: int, *parts: bytes | memoryview) -> None:
+        """Write all of the parts, one behind the other, from `offset` on."""
+        pending = [memoryview(part) for part in parts if len(part)]
+        while pending:
+            count = self._attempt(os.pwritev, self._fd, pending, offset)
+            offset += count
+            while pending and count >= len(pending[0]):
+                count -= len(pending.pop(0))
+            if count:
+                pending[0] = pending[0][count:]
+
+    def blob_sink(self, extent: Extent) -> RegionSink:
+        """Where the data of one blob go; its header is written with the first of them."""
+        return RegionSink(self, extent)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """What stands there now; less at the end of the file."""
+        return os.pread(self._fd, size, offset)
+
+    def flush(self) -> None:
+        """Everything written so far is on the medium when this returns."""
+        self._attempt(os.fdatasync, self._fd)
+
+    def publish(self) -> None:
+        """Give the finished file its name. An existing one is not replaced (`HostError`)."""
+        self.flush()
+        try:
+            os.link(self.path, self.out)
+        except FileExistsError as error:
+            raise HostError(
+                "AB-HOST-EXISTS", f"{self.out} appeared in the meantime", hint="move it away and run the command again"
+            ) from error
+        except OSError as error:
+            # FAT and some network file systems have no links; there a rename must do.
+            if error.errno not in _CANNOT_LINK:
+                raise cannot_write(self.out, error) from error
+            self._attempt(os.rename, self.path, self.out)
+        else:
+            self.path.unlink()
+        sync_directory(self.out.parent)
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        os.close(self._fd)
+
+    def _attempt(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return call(*args, **kwargs)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+
+class RegionSink:
+    """The data of one extent, written in order with its header in front."""
+
+    def __init__(self, file: PartialFile, extent: Extent) -> None:
+        self._file = file
+        self._extent = extent
+        self._position = extent.data_at
+
+    def write(self, data: memoryview, /) -> None:
+        """Write the next piece."""
+        if self._position == self._extent.data_at:
+            self._file.write_at(self._extent.header_at, self._extent.header, data)
+        else:
+            self._file.write_at(self._position, data)
+        self._position += len(data)
+
+    def finish(self) -> None:
+        """For a blob of no bytes nothing was written yet: its header still has to be."""
+        if self._extent.size == 0:
+            self._file.write_at(self._extent.header_at, self._extent.header)
+
+
+class StreamFile:
+    """A bundle that goes down a pipe in order. Without `end` a reader knows that it is not whole."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._fd = descriptor
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        """Write all of `data`."""
+        pending = memoryview(data)
+        while pending:
+            try:
+                pending = pending[os.write(self._fd, pending) :]
+            except BrokenPipeError as error:
+                raise HostError(
+                    "AB-HOST-PIPE", "the reader of the stream has gone", hint="look at what the receiving command said"
+                ) from error
+            except OSError as error:
+                raise HostError("AB-HOST-WRITE", f"standard output cannot be written: {error.strerror}") from error
+
+    def pad(self, size: int) -> None:
+        """The zeros behind `size` bytes of data."""
+        self.write(bytes(padding_of(size)))
+
+    def end(self) -> None:
+        """The two blocks that end the archive."""
+        self.write(bytes(END_BYTES))
+
+
+def cannot_write(path: Path, error: OSError) -> HostError:
+    """What an `OSError` while writing means to the person at the terminal."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return HostError(
+            "AB-HOST-SPACE",
+            f"{path} cannot grow: {error.strerror}",
+            hint="free some space and run the same command again; it goes on where it stopped",
+        )
+    return HostError(
+        "AB-HOST-WRITE", f"{path} cannot be written: {error.strerror}", hint="check the path and its permissions"
+    )
+
+
+def sync_directory(path: Path) -> None:
+    """A new name in `path` survives a power cut when this returns."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

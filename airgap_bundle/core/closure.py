@@ -1,0 +1,76 @@
+"""Everything that one digest stands for: an index with its children, and theirs.
+
+Fetching is the caller's: `load` turns a descriptor into its document, wherever that lies.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.oci import DOCUMENT_TYPES, SCHEMA1_TYPES, Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airgap_bundle.core.content import Descriptor, Digest
+
+# Indexes within indexes: real ones have one level; distribution accepts any.
+MAX_DEPTH = 4
+# Documents below one name. The largest public index seen has 60 children.
+MAX_DOCUMENTS = 10_000
+
+
+def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[Document]:
+    """The document of `root`, then those below it: a parent before its children, each once, in the order they stand.
+
+    Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there are too many.
+    """
+    seen: set[Digest] = set()
+    # A stack of (descriptor, depth), so that a hostile index cannot make Python recurse.
+    waiting = [(root, 0)]
+    while waiting:
+        descriptor, depth = waiting.pop()
+        if descriptor.digest in seen:
+            continue
+        if depth > MAX_DEPTH:
+            raise InvalidValueError(f"{root.digest}: indexes nested deeper than {MAX_DEPTH}")
+        seen.add(descriptor.digest)
+        if len(seen) > MAX_DOCUMENTS:
+            raise InvalidValueError(f"{root.digest}: more than {MAX_DOCUMENTS} image manifests")
+        document = load(descriptor)
+        yield document
+        for child in reversed(document.children):
+            _check_child(child.descriptor)
+            waiting.append((child.descriptor, depth + 1))
+
+
+def children_first(documents: Iterable[Document]) -> list[Document]:
+    """The same documents in an order in which a registry accepts them: none before those that it points to."""
+    known = {document.descriptor.digest: document for document in documents}
+    ordered: list[Document] = []
+    done: set[Digest] = set()
+    for start in known.values():
+        stack = [(start, False)]
+        while stack:
+            document, expanded = stack.pop()
+            if document.descriptor.digest in done:
+                continue
+            if expanded:
+                done.add(document.descriptor.digest)
+                ordered.append(document)
+                continue
+            stack.append((document, True))
+            stack += [
+                (known[child.descriptor.digest], False)
+                for child in reversed(document.children)
+                if child.descriptor.digest in known and child.descriptor.digest not in done
+            ]
+    return ordered
+
+
+def _check_child(descriptor: Descriptor) -> None:
+    if descriptor.media_type in SCHEMA1_TYPES:
+        raise InvalidValueError(f"{descriptor.digest}: a Docker schema 1 manifest cannot be carried")
+    if descriptor.media_type not in DOCUMENT_TYPES:
+        raise InvalidValueError(f"{descriptor.digest}: an index that points to {descriptor.media_type}")
