@@ -1,0 +1,194 @@
+"""What an import will do to a registry, as a frozen value: the same for the same bundle and the same registry.
+
+Made from the inventory, the image documents and what the registry answers; executing it asks nothing of the inventory
+any more. Nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.closure import children_first, walk
+from airgap_bundle.core.content import Descriptor
+from airgap_bundle.core.errors import BundleError, InvalidValueError, UsageError
+from airgap_bundle.core.oci import check_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from airgap_bundle.bundle.inventory import Inventory, Item
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.oci import Document
+    from airgap_bundle.transfer.paths import PathMap
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """One item and where it goes: `repository` is its full name in the registry.
+
+    `documents` are in the order in which they must be put; the last one is the item's own. `anchor` is the tag that
+    keeps it from being collected.
+    """
+
+    item: Item
+    repository: str
+    anchor: str
+    documents: tuple[Document, ...] = field(repr=False)
+
+    @property
+    def top(self) -> Document:
+        """The document that the item's tag will name."""
+        return self.documents[-1]
+
+    @property
+    def blobs(self) -> Iterable[Descriptor]:
+        """Every blob that its documents point to."""
+        return (blob for document in self.documents for blob in document.blobs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlobMove:
+    """One blob and the repositories that need it, in the order of first use. `held` are those that have it already."""
+
+    digest: Digest
+    size: int
+    repositories: tuple[str, ...]
+    held: frozenset[str] = frozenset()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The repositories that lack it."""
+        return tuple(name for name in self.repositories if name not in self.held)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagMove:
+    """A tag that will name `digest`; `previous` is what it names now, None where it is new."""
+
+    repository: str
+    tag: str
+    digest: Digest
+    previous: Descriptor | None
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return self.previous is None or self.previous.digest != self.digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PushPlan:
+    """Everything that an import will do. `blobs` is in the order of the bundle, so that a disk reads on and on."""
+
+    destination: str
+    targets: tuple[Target, ...]
+    attached: tuple[Target, ...]
+    blobs: tuple[BlobMove, ...]
+    tags: tuple[TagMove, ...]
+
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes that will be sent: each blob that no repository of the destination holds, once."""
+        return sum(move.size for move in self.blobs if not move.held)
+
+    @property
+    def upload_count(self) -> int:
+        """How many blobs will be sent."""
+        return sum(1 for move in self.blobs if not move.held)
+
+
+def anchor_of(bundle_id: Digest, document: Digest) -> str:
+    """The tag that keeps an image of this bundle from being collected (design, words)."""
+    return f"airgap-{bundle_id.encoded[:12]}-{document.encoded[:8]}"
+
+
+def plan_targets(
+    inventory: Inventory,
+    bundle_id: Digest,
+    load: Callable[[Descriptor], Document],
+    *,
+    prefix: str,
+    path_map: PathMap,
+) -> tuple[Target, ...]:
+    """Where each item goes, with the documents that it consists of. `load` reads them from the bundle.
+
+    `BundleError` where a document points to what the inventory does not list; `UsageError` where two items would land
+    on one name, or a name is too long for a registry.
+    """
+    targets = []
+    names: dict[tuple[str, str], Item] = {}
+    for item in inventory.items:
+        repository = join_repository(prefix, path_map.apply(item.path))
+        other = names.setdefault((repository, item.tag), item) if item.tag else item
+        if other is not item:
+            raise UsageError(
+                "AB-USAGE-COLLISION",
+                f"{item.source} and {other.source} would both become {repository}:{item.tag}",
+                hint="change the --map rules so that every item keeps a name of its own",
+            )
+        documents = tuple(children_first(_documents_of(item, load)))
+        target = Target(item=item, repository=repository, anchor=anchor_of(bundle_id, item.digest), documents=documents)
+        _check_listed(inventory, target)
+        targets.append(target)
+    return tuple(targets)
+
+
+def join_repository(prefix: str, path: str) -> str:
+    """The full repository name of `path` below `prefix`; `UsageError` where no registry would take it."""
+    name = f"{prefix}/{path}" if prefix else path
+    try:
+        return check_repository(name)
+    except InvalidValueError as error:
+        raise UsageError(
+            "AB-USAGE-REPOSITORY", f"the destination cannot have {name}: {error}", hint="shorten it with --map"
+        ) from error
+
+
+def needs(targets: Iterable[Target]) -> dict[Digest, dict[str, int]]:
+    """For each blob the repositories that need it (keys, in order of first use) and its size."""
+    wanted: dict[Digest, dict[str, int]] = {}
+    for target in targets:
+        for blob in target.blobs:
+            wanted.setdefault(blob.digest, {}).setdefault(target.repository, blob.size)
+    return wanted
+
+
+def plan_blobs(
+    inventory: Inventory, wanted: Mapping[Digest, Mapping[str, int]], held: Mapping[Digest, frozenset[str]]
+) -> tuple[BlobMove, ...]:
+    """One move for each blob of the bundle that a document needs, in the order of the tar."""
+    return tuple(
+        BlobMove(
+            digest=entry.digest,
+            size=entry.size,
+            repositories=tuple(wanted[entry.digest]),
+            held=held.get(entry.digest, frozenset()),
+        )
+        for entry in (*inventory.blobs, *inventory.assumed)
+        if entry.digest in wanted
+    )
+
+
+def _documents_of(item: Item, load: Callable[[Descriptor], Document]) -> Sequence[Document]:
+    root = Descriptor(media_type=item.media_type, digest=item.digest, size=item.size)
+    try:
+        return list(walk(root, load))
+    except InvalidValueError as error:
+        raise BundleError(
+            "AB-BUNDLE-DOCUMENT",
+            f"{item.source} in the bundle cannot be carried: {error}",
+            hint="the bundle holds something that a registry would refuse; ask whoever built it for a new one",
+        ) from error
+
+
+def _check_listed(inventory: Inventory, target: Target) -> None:
+    """Every blob that a document points to is listed in the inventory, with the same size."""
+    for blob in target.blobs:
+        entry = inventory.by_digest.get(blob.digest)
+        if entry is None or entry.size != blob.size:
+            raise BundleError(
+                "AB-BUNDLE-INCOMPLETE",
+                f"the bundle lacks {blob.digest} ({blob.size} bytes), a part of {target.item.source}",
+                hint="the bundle is incomplete although it is signed; ask whoever built it for a new one",
+            )
