@@ -1,0 +1,106 @@
+"""The options that several commands share, as annotated types: one name, one help text, one variable for each.
+
+Every one that names its variable in the help can come from it; the command line wins. Overrides and secrets have no
+variable: an override is meant once, and a secret does not belong where every child process sees it.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class OutputFormat(StrEnum):
+    """What standard output holds."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+# Injected into every command by `frame.command`.
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", envvar="AIRGAP_QUIET", help="Say nothing but warnings and errors.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", envvar="AIRGAP_VERBOSE", help="Say one line for each thing that is done.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show where in the program an error came from; for reporting a bug.")
+]
+
+# Trust and state of the inside.
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        envvar="AIRGAP_POLICY",
+        metavar="FILE",
+        help="What the inside trusts. /etc/airgap-bundle/policy.yaml wins where it exists.",
+    ),
+]
+StateDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", envvar="AIRGAP_STATE", metavar="DIR", help="Where ledger, receipts and audit trail are kept."
+    ),
+]
+
+# Registries.
+AuthFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--authfile",
+        envvar="AIRGAP_AUTHFILE",
+        metavar="FILE",
+        help="Registry credentials in Docker's format, instead of what docker, podman and helm logins left.",
+    ),
+]
+PlainHttp = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plain-http",
+        envvar="AIRGAP_PLAIN_HTTP",
+        metavar="HOST",
+        help="Speak HTTP without TLS to this HOST[:PORT]; repeatable. Loopback needs no permission.",
+    ),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-file", envvar="AIRGAP_CA_FILE", metavar="FILE", help="Certificates (PEM) that servers are checked with."
+    ),
+]
+CertFile = Annotated[
+    Path | None,
+    typer.Option("--cert-file", envvar="AIRGAP_CERT_FILE", metavar="FILE", help="Client certificate (PEM)."),
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key-file", envvar="AIRGAP_KEY_FILE", metavar="FILE", help="Key of the client certificate (PEM)."),
+]
+Mirror = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mirror",
+        envvar="AIRGAP_MIRROR",
+        metavar="HOST=PLACE",
+        help="Fetch what is named HOST from HOST[:PORT][/PATH] instead; repeatable. Names stay as they are.",
+    ),
+]
+PathMap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        envvar="AIRGAP_MAP",
+        metavar="FROM=TO",
+        help="Where repositories go below DEST, such as 'docker.io/**=infra/**'; repeatable. The receipt keeps it.",
+    ),
+]
+
+# How the work is done.
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", envvar="AIRGAP_JOBS", min=1, max=64, metavar="N", help="Transfers at the same time."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that would be carried out, and stop.")]
