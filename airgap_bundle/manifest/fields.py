@@ -192,14 +192,14 @@ class Fields:
             return default
 
     def choose(self, *keys: str) -> str:
-        """The one of `keys` that is written; none or several is a complaint, and raises `RejectedError`."""
+        """The one of `keys` that is written; none or several is a complaint (and "", after which `finish` raises)."""
         self._asked.extend(keys)
         written = [key for key in keys if self.has(key)]
         if len(written) != 1:
             names = " or ".join(repr(key) for key in keys)
             message = f"exactly one of {names} is needed" + (f", not {len(written)}" if written else "")
             self._value.complaints.add("AB-YAML-REQUIRED", message, self.place, path=self.path)
-            raise RejectedError(message)
+            return ""
         return written[0]
 
     def complain(self, key: str, message: str, *, hint: str = "", code: str = "AB-YAML-VALUE") -> None:
