@@ -83,7 +83,11 @@ class StreamMedium:
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """The next bytes; `offset` says where the caller believes to be."""
         if offset != self._position:
-            raise ValueError(f"a stream at {self._position} cannot be read at {offset}")
+            raise BundleError(
+                "AB-BUNDLE-ORDER",
+                f"{self.name} holds its content in another order than a stream can be read in",
+                hint="save it to a file first and pass that",
+            )
         try:
             count = os.readv(self._fd, [buffer])
         except OSError as error:

@@ -146,6 +146,8 @@ class BundleReader:
         self.inventory = inventory
         self.layout: Layout = lay_out(head.head_bytes, inventory.blobs)
         self._head = head
+        # Of a stream: what was read already, since it passes only once.
+        self._loaded: dict[Digest, bytes] = {}
 
     def check_head(self) -> None:
         """The members in front of the inventory are those that it names, and `index.json` says what it says."""
@@ -189,7 +191,10 @@ class BundleReader:
         yield BlobSource(self.medium, self.layout.extents[digest])
 
     def load(self, descriptor: Descriptor) -> Document:
-        """The image document that `descriptor` names; `BundleError` where it is damaged, missing or malformed."""
+        """The image document that `descriptor` names; `BundleError` where it is damaged, missing or malformed.
+
+        From a stream they must be asked for in the order of the bundle: item by item, parents before children.
+        """
         entry = self.inventory.by_digest.get(descriptor.digest)
         if entry is None or descriptor.digest not in self.layout.extents:
             raise BundleError(
@@ -199,17 +204,27 @@ class BundleReader:
             )
         if entry.size > MAX_DOCUMENT_BYTES or entry.size != descriptor.size:
             raise _bad_document(self.medium.name, descriptor, "its size is not the one that points to it")
-        sink = io.BytesIO()
-        self.copy_blob(descriptor.digest, sink, new_buffer(max(1, entry.size)))
+        raw = self._loaded.get(descriptor.digest)
+        if raw is None:
+            raw = self.read_blob(descriptor.digest)
+            if not self.medium.seekable:
+                self._loaded[descriptor.digest] = raw
         try:
-            return parse_document(sink.getvalue(), descriptor.media_type)
+            return parse_document(raw, descriptor.media_type)
         except InvalidValueError as error:
             raise _bad_document(self.medium.name, descriptor, str(error)) from error
 
-    def copy_blob(self, digest: Digest, sink: io.BytesIO, buffer: memoryview) -> None:
-        """Copy one blob; `BundleError` where it is damaged."""
+    def was_loaded(self, digest: Digest) -> bool:
+        """Whether a stream has passed this blob already, as an image document."""
+        return digest in self._loaded
+
+    def read_blob(self, digest: Digest) -> bytes:
+        """A small blob as a whole; `BundleError` where it is damaged."""
+        size = self.layout.extents[digest].size
+        sink = io.BytesIO()
         with self.open_blob(digest) as source, damage_of(self.medium.name, digest):
-            copy_verified(source, sink, digest=digest, size=self.layout.extents[digest].size, buffer=buffer)
+            copy_verified(source, sink, digest=digest, size=size, buffer=new_buffer(max(1, size)))
+        return sink.getvalue()
 
     def check_end(self) -> None:
         """Two blocks of zeros end the bundle, and nothing follows."""

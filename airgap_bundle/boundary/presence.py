@@ -1,0 +1,152 @@
+"""What the destination holds already. Many small questions, asked in parallel before anything is sent."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, needs, plan_blobs
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+
+    from airgap_bundle.bundle.inventory import Inventory
+    from airgap_bundle.core.content import Descriptor, Digest
+    from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.plan import Target
+
+
+@dataclass(kw_only=True, slots=True)
+class Inquirer:
+    """Asks a registry from several threads, and collects what it answers."""
+
+    registry: Registry
+    executor: Executor
+    workers: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def _ask(self, questions: Iterator[Callable[[], None]]) -> None:
+        jobs = (_without_buffer(question) for question in questions)
+        run_all(
+            jobs,
+            executor=self.executor,
+            workers=self.workers,
+            cancellation=Cancellation(),
+            abort=self.registry.close,
+        )
+
+    def held_blobs(self, targets: tuple[Target, ...]) -> dict[Digest, frozenset[str]]:
+        """For each blob that the targets need, the repositories of theirs that have it."""
+        held: dict[Digest, set[str]] = {}
+
+        def question(repository: str, digest: Digest, size: int) -> Callable[[], None]:
+            def ask() -> None:
+                if self.registry.has_blob(repository, digest, size):
+                    with self._lock:
+                        held.setdefault(digest, set()).add(repository)
+
+            return ask
+
+        self._ask(
+            question(repository, digest, size)
+            for digest, repositories in needs(targets).items()
+            for repository, size in repositories.items()
+        )
+        return {digest: frozenset(names) for digest, names in held.items()}
+
+    def manifests(self, names: set[tuple[str, Digest | str]]) -> dict[tuple[str, Digest | str], Descriptor]:
+        """What stands under each repository and digest or tag; names of nothing are left out."""
+        found: dict[tuple[str, Digest | str], Descriptor] = {}
+
+        def question(repository: str, reference: Digest | str) -> Callable[[], None]:
+            def ask() -> None:
+                descriptor = self.registry.head_manifest(repository, reference)
+                if descriptor is not None:
+                    with self._lock:
+                        found[repository, reference] = descriptor
+
+            return ask
+
+        self._ask(question(repository, reference) for repository, reference in sorted(names))
+        return found
+
+
+def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination: str, inquirer: Inquirer) -> PushPlan:
+    """Ask what is there, and say what will be done.
+
+    A signature tag that names something else at the destination is a conflict (`RegistryError`): it is somebody's
+    evidence, and never overwritten.
+    """
+    held = inquirer.held_blobs(targets)
+    main = tuple(target for target in targets if target.item.kind != "attached")
+    attached = tuple(target for target in targets if target.item.kind == "attached")
+    tagged = [target for target in targets if target.item.tag]
+    current = inquirer.manifests({(target.repository, target.item.tag) for target in tagged})
+    for target in attached:
+        previous = current.get((target.repository, target.item.tag)) if target.item.tag else None
+        if previous is not None and previous.digest != target.item.digest:
+            raise RegistryError(
+                "AB-REGISTRY-CONFLICT",
+                f"{destination} already has another {target.repository}:{target.item.tag} ({previous.digest}) "
+                f"than the one in the bundle ({target.item.digest})",
+                hint="signatures of the site are never overwritten; merge or remove that tag by hand first",
+            )
+    return PushPlan(
+        destination=destination,
+        targets=main,
+        attached=attached,
+        blobs=plan_blobs(inventory, needs(targets), held),
+        tags=tuple(
+            TagMove(
+                repository=target.repository,
+                tag=target.item.tag,
+                digest=target.item.digest,
+                previous=current.get((target.repository, target.item.tag)),
+            )
+            for target in main
+            if target.item.tag
+        ),
+    )
+
+
+def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
+    """Ask once more for everything, now that it is in; `RegistryError` names what the destination lost.
+
+    A registry may have collected a blob between the upload and now; no tag moves onto an image with a hole.
+    """
+    held = inquirer.held_blobs((*plan.targets, *plan.attached))
+    for move in plan.blobs:
+        for repository in move.repositories:
+            if repository not in held.get(move.digest, frozenset()):
+                raise _lost(plan.destination, repository, move.digest)
+    wanted: set[tuple[str, Digest | str]] = {
+        (target.repository, document.descriptor.digest) for target in plan.targets for document in target.documents
+    }
+    found = inquirer.manifests(wanted)
+    for repository, digest in sorted(wanted):
+        if (repository, digest) not in found:
+            raise _lost(plan.destination, repository, digest)
+
+
+def source_repository(move: BlobMove) -> str:
+    """A repository of the destination that has the blob, to mount it from; "" where none has."""
+    return next((name for name in move.repositories if name in move.held), "")
+
+
+def _lost(destination: str, repository: str, digest: Digest | str) -> RegistryError:
+    return RegistryError(
+        "AB-REGISTRY-LOST",
+        f"{destination} no longer has {digest} in {repository} although it was there a moment ago",
+        hint="is its garbage collection running? Run the same command again; what is there is not sent twice",
+    )
+
+
+def _without_buffer(question: Callable[[], None]) -> Callable[[memoryview], None]:
+    def job(_buffer: memoryview) -> None:
+        question()
+
+    return job

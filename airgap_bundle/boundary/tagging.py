@@ -1,0 +1,88 @@
+"""Moves tags: the one moment at which a cluster sees anything. All of them, or none.
+
+Whatever goes wrong in the middle (an error, Ctrl-C), the tags that were already moved are put back, and the person is
+told of any that could not be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import AirgapError, RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.oci import Document
+    from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.plan import TagMove
+
+
+def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[Digest, Document]) -> int:
+    """Move the tags one after another and read each back; the number that changed.
+
+    1. Fetch what the tags name now, so that it can be put back: a tag whose old image cannot be read is not moved.
+    2. Move one tag, ask what it names.
+    3. Where that fails, put back those already moved and raise what happened, naming those that could not be.
+    """
+    changing = [move for move in moves if move.changes]
+    previous = {move: _fetch_previous(registry, move) for move in changing}
+    moved: list[TagMove] = []
+    try:
+        for move in changing:
+            moved.append(move)
+            registry.put_manifest(move.repository, move.tag, documents[move.digest])
+            _check(registry, move)
+    except BaseException as error:
+        stuck = _put_back(registry, moved, previous)
+        if not stuck:
+            raise
+        raise RegistryError(
+            "AB-REGISTRY-TAGS-LEFT",
+            f"moving the tags failed ({error or type(error).__name__}), and {registry.name} did not let "
+            f"{len(stuck)} of them be put back: {', '.join(stuck[:10])}",
+            hint="run the same command again to finish the import, or put these tags back by hand",
+        ) from error
+    return len(changing)
+
+
+def _fetch_previous(registry: Registry, move: TagMove) -> Document | None:
+    if move.previous is None:
+        return None
+    document = registry.get_manifest(move.repository, move.previous.digest)
+    if document is None:
+        raise RegistryError(
+            "AB-REGISTRY-LOST",
+            f"{registry.name} has {move.repository}:{move.tag} but not the image behind it ({move.previous.digest})",
+            hint="its storage is damaged or the tag moved meanwhile; run the same command again",
+        )
+    return document
+
+
+def _check(registry: Registry, move: TagMove) -> None:
+    found = registry.head_manifest(move.repository, move.tag)
+    if found is None or found.digest != move.digest:
+        raise RegistryError(
+            "AB-REGISTRY-TAG-DIFFERS",
+            f"{registry.name} says that {move.repository}:{move.tag} is "
+            f"{found.digest if found else 'not there'} right after it was set to {move.digest}",
+            hint="does someone else push to this tag, or does a proxy cache it? Stop that and run it again",
+        )
+
+
+def _put_back(registry: Registry, moved: list[TagMove], previous: Mapping[TagMove, Document | None]) -> list[str]:
+    """Undo in reverse; the names of tags for which that did not work."""
+    stuck = []
+    for move in reversed(moved):
+        document = previous[move]
+        try:
+            if document is not None:
+                registry.put_manifest(move.repository, move.tag, document)
+            elif not registry.delete_tag(move.repository, move.tag):
+                found = registry.head_manifest(move.repository, move.tag)
+                if found is not None:
+                    stuck.append(f"{move.repository}:{move.tag}")
+        except AirgapError:
+            stuck.append(f"{move.repository}:{move.tag}")
+    return stuck

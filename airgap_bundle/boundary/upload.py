@@ -1,0 +1,195 @@
+"""Carries out the blobs of a plan: uploads once, mounts elsewhere, and puts each image as soon as it is complete.
+
+From a file several workers read at once; from a stream one reads everything in order. Either way a blob's last piece
+leaves only when its hash matches (`copy_verified`), so the destination never commits a damaged one.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.presence import source_repository
+from airgap_bundle.bundle.reader import damage_of
+from airgap_bundle.core.content import BytesSource, copy_verified
+from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from airgap_bundle.bundle.reader import BundleReader
+    from airgap_bundle.core.content import Digest, Source
+    from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.plan import BlobMove, PushPlan, Target
+    from airgap_bundle.transfer.scheduler import Cancellation
+
+    OpenSource = Callable[[], AbstractContextManager[Source]]
+
+_LABEL_DIGITS = 12
+
+
+@dataclass(kw_only=True, slots=True)
+class Sent:
+    """What was done so far. Outcomes are those of receipts: pushed, mounted, present."""
+
+    blobs_pushed: int = 0
+    blobs_mounted: int = 0
+    blobs_present: int = 0
+    bytes_sent: int = 0
+
+
+class _Discard:
+    """A sink for what only needs to be checked."""
+
+    def write(self, data: memoryview, /) -> None:
+        """Forget it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Uploader:
+    """The state of one execution of a plan."""
+
+    plan: PushPlan
+    reader: BundleReader
+    registry: Registry
+    report: Reporter
+    cancellation: Cancellation
+    sent: Sent = field(default_factory=Sent)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _probe: threading.Lock = field(default_factory=threading.Lock)
+    _mounts: bool | None = None
+    _waiting: dict[int, int] = field(default_factory=dict)
+    _users: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Count for each image how many blobs it waits for."""
+        for target in self.plan.targets:
+            blobs = {blob.digest for blob in target.blobs}
+            self._waiting[id(target)] = len(blobs)
+            for digest in blobs:
+                self._users.setdefault((target.repository, digest), []).append(target)
+
+    def jobs(self) -> Iterator[Callable[[memoryview], None]]:
+        """One job for each blob of the plan, and one for each image that needs none. For a file."""
+        for target in self.plan.targets:
+            if self._waiting[id(target)] == 0:
+                yield lambda _buffer, target=target: self._put(target)
+        for move in self.plan.blobs:
+            yield lambda buffer, move=move: self.carry(move, buffer, self._from_bundle(move))
+
+    def carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
+        """Bring one blob to every repository that needs it."""
+        self.cancellation.check()
+        source = source_repository(move)
+        for repository in move.missing:
+            if source and self._mount(move, repository, source):
+                continue
+            self._upload(
+                move, repository, buffer, open_source if not source else self._again(move, source, open_source)
+            )
+            source = source or repository
+        if not move.missing:
+            with self._lock:
+                self.sent.blobs_present += 1
+        for repository in move.repositories:
+            self._arrived(repository, move.digest)
+
+    def stream(self, buffer: memoryview) -> None:
+        """Read every blob of a stream in its order, checking all of them and sending what is missing."""
+        moves = {move.digest: move for move in self.plan.blobs}
+        for target in self.plan.targets:
+            if self._waiting[id(target)] == 0:
+                self._put(target)
+        for entry in self.reader.inventory.blobs:
+            if self.reader.was_loaded(entry.digest):
+                continue
+            self.cancellation.check()
+            move = moves.get(entry.digest)
+            if move is None or not move.missing:
+                with self.reader.open_blob(entry.digest) as source, damage_of(self.reader.medium.name, entry.digest):
+                    copy_verified(source, _Discard(), digest=entry.digest, size=entry.size, buffer=buffer)
+            if move is not None:
+                self.carry(move, buffer, self._once(move, buffer))
+
+    def _mount(self, move: BlobMove, repository: str, source: str) -> bool:
+        """Try a mount; the first answer decides whether this registry is asked for more."""
+        with self._probe if self._mounts is None else nullcontext():
+            if self._mounts is False:
+                return False
+            mounted = self.registry.mount_blob(repository, move.digest, source)
+            if self._mounts is None:
+                self._mounts = mounted
+        if mounted:
+            with self._lock:
+                self.sent.blobs_mounted += 1
+        return mounted
+
+    def _upload(self, move: BlobMove, repository: str, buffer: memoryview, open_source: OpenSource) -> None:
+        label = move.digest.encoded[:_LABEL_DIGITS]
+        self.report(ItemStarted(name=label, size=move.size))
+
+        def moved(count: int) -> None:
+            self.cancellation.check()
+            self.report(BytesMoved(name=label, count=count))
+
+        with damage_of(self.reader.medium.name, move.digest):
+            self.registry.push_blob(repository, move.digest, move.size, open_source, buffer=buffer, moved=moved)
+        with self._lock:
+            self.sent.blobs_pushed += 1
+            self.sent.bytes_sent += move.size
+        self.report(ItemFinished(name=label, outcome="uploaded"))
+
+    def _from_bundle(self, move: BlobMove) -> OpenSource:
+        return lambda: self.reader.open_blob(move.digest)
+
+    def _again(self, move: BlobMove, source: str, open_source: OpenSource) -> OpenSource:
+        """Where a second upload reads from: the file again, or for a stream the repository that has it now."""
+        if self.reader.medium.seekable:
+            return open_source
+        return lambda: self.registry.open_blob(source, move.digest, move.size)
+
+    def _once(self, move: BlobMove, buffer: memoryview) -> OpenSource:
+        """A blob of a stream can be read once; a small one is kept so that an upload can start anew."""
+        if move.size <= len(buffer):
+            kept = self.reader.read_blob(move.digest)
+            return lambda: nullcontext(BytesSource(kept))
+        opened = False
+
+        @contextmanager
+        def open_once() -> Iterator[Source]:
+            nonlocal opened
+            if opened:
+                raise RegistryError(
+                    "AB-REGISTRY-STREAM-BROKEN",
+                    f"the upload of {move.digest} to {self.plan.destination} broke off, and a stream cannot be rewound",
+                    hint="send the bundle again; what the destination has is not uploaded twice",
+                )
+            opened = True
+            with self.reader.open_blob(move.digest) as source:
+                yield source
+
+        return open_once
+
+    def _arrived(self, repository: str, digest: Digest) -> None:
+        """A blob is in: put the images that waited for nothing else."""
+        complete = []
+        with self._lock:
+            for target in self._users.get((repository, digest), ()):
+                self._waiting[id(target)] -= 1
+                if self._waiting[id(target)] == 0:
+                    complete.append(target)
+        for target in complete:
+            self._put(target)
+
+    def _put(self, target: Target) -> None:
+        """Children by digest first, then the item's own document under its anchor."""
+        for document in target.documents[:-1]:
+            if self.registry.head_manifest(target.repository, document.descriptor.digest) is None:
+                self.registry.put_manifest(target.repository, document.descriptor.digest, document)
+        present = self.registry.head_manifest(target.repository, target.anchor)
+        if present is None or present.digest != target.top.descriptor.digest:
+            self.registry.put_manifest(target.repository, target.anchor, target.top)
