@@ -1,6 +1,7 @@
 """`explain CODE`: the page of an error or a rule, from inside the package, where there is no network."""
 
 import difflib
+import textwrap
 from importlib import resources
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from airgap_bundle.output.tables import table
 from airgap_bundle.output.terminal import Terminal
 
 _LONGEST_QUOTE = 60
+# Longer lines are hard to read.
+_WIDEST_PAGE = 90
 
 
 def page_codes() -> tuple[str, ...]:
@@ -58,7 +61,7 @@ def _show_page(code: str, terminal: Terminal) -> None:
     if terminal.json:
         terminal.emit({"code": code.strip().upper(), "title": page_title(text), "text": text})
     else:
-        terminal.show(text.rstrip())
+        terminal.show(_wrapped(text.rstrip(), terminal.width))
 
 
 def _show_list(terminal: Terminal) -> None:
@@ -67,6 +70,17 @@ def _show_list(terminal: Terminal) -> None:
         terminal.emit({"pages": [{"code": code, "title": title} for code, title in titles]})
     else:
         terminal.show(table(("CODE", "WHAT"), titles, width=terminal.width))
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    """A page for a terminal: paragraphs filled; in a pipe, and where lines have a meaning (lists, code), as it is."""
+    if width is None:
+        return text
+    columns = min(width, _WIDEST_PAGE)
+    return "\n\n".join(
+        paragraph if "\n" in paragraph else textwrap.fill(paragraph, columns, break_long_words=False)
+        for paragraph in text.split("\n\n")
+    )
 
 
 def _pages() -> resources.abc.Traversable:

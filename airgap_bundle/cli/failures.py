@@ -51,7 +51,8 @@ def from_os(error: OSError) -> AirgapError:
     It names the file and what the system says; where the system named none, that alone.
     """
     text = error.strerror or str(error) or type(error).__name__
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    place = f"{' → '.join(names)}: " if names else ""
     if isinstance(error, ConnectionError | TimeoutError) or type(error).__module__ in {"socket", "ssl"}:
         return RegistryError("AB-NETWORK", f"the network failed: {place}{text}", hint="run the same command again")
     if error.errno in _SPACE:
@@ -59,7 +60,7 @@ def from_os(error: OSError) -> AirgapError:
     if error.errno in _PERMISSION:
         hint = "check who owns it, its mode, and whether the medium is read-only"
         return HostError("AB-HOST-PERMISSION", f"not allowed: {place}{text}", hint=hint)
-    return HostError("AB-HOST-IO", f"this machine could not do it: {place}{text}")
+    return HostError("AB-HOST-IO", f"this machine could not read or write: {place}{text}")
 
 
 def out_of_memory() -> AirgapError:

@@ -7,7 +7,8 @@ which it never interprets.
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import os
 import threading
 import time
 from enum import Enum
@@ -55,9 +56,12 @@ class Verbosity(Enum):
 
 def terminal_width(stream: TextIO) -> int | None:
     """Columns of the terminal that `stream` is; None for a pipe or a file, where nothing has to fit."""
-    if not stream.isatty():
+    try:
+        # The stream itself is asked: standard output may be a pipe while standard error is the terminal.
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
         return None
-    return shutil.get_terminal_size((_FALLBACK_COLUMNS, 24)).columns - _SPARE_COLUMNS
+    return (columns or _FALLBACK_COLUMNS) - _SPARE_COLUMNS
 
 
 class ProgressReporter:
@@ -79,7 +83,6 @@ class ProgressReporter:
         self._clock = clock
         self._colour = wants_colour(stream, environment)
         self._redraw = can_redraw(stream, environment) and verbosity is not Verbosity.QUIET
-        self._width = terminal_width(stream) or _FALLBACK_COLUMNS
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._phases: list[progress.PhaseProgress] = []
@@ -124,7 +127,8 @@ class ProgressReporter:
 
     def line(self, line: str) -> None:
         """Write one line of escaped text, above the display where there is one; after `close` too."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
+            # Standard error may be gone (`2>&1 | head`); work does not fail because nobody listens.
             if self._live is None:
                 self._stream.write(line + "\n")
                 self._stream.flush()
@@ -186,17 +190,18 @@ class ProgressReporter:
         self.line(f"{word} {shown(event.message)}")
 
     def _run(self) -> None:
-        while not self._closing.wait(REDRAW_SECONDS):
-            self.tick()
+        # A terminal that is gone ends the display and nothing else.
+        with contextlib.suppress(OSError):
+            while not self._closing.wait(REDRAW_SECONDS):
+                self.tick()
 
     def _draw(self, phase: progress.PhaseProgress, now: float) -> None:
         from rich.text import Text  # noqa: PLC0415 - a command that is quick never pays for rich
 
         if self._live is None:
             self._live = self._show()
-        self._width = (terminal_width(self._stream) or _FALLBACK_COLUMNS) if self._redraw else self._width
         bar = "━─" if (self._stream.encoding or "").lower().replace("-", "") == "utf8" else "#-"
-        lines = progress.display_lines(phase, now, width=self._width, bar=bar)
+        lines = progress.display_lines(phase, now, width=terminal_width(self._stream) or _FALLBACK_COLUMNS, bar=bar)
         text = Text("\n".join(lines), no_wrap=True, overflow="crop")
         if self._colour:
             text.stylize("bold", 0, len(lines[0]))
@@ -223,4 +228,5 @@ class ProgressReporter:
     def _hide(self) -> None:
         if self._live is not None:
             live, self._live = self._live, None
-            live.stop()
+            with contextlib.suppress(OSError):
+                live.stop()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
-from airgap_bundle.core.errors import DocumentError
+from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import printable
 from airgap_bundle.output import records
@@ -67,6 +67,25 @@ class Terminal:
         The caller answers for what is in it.
         """
         self.output.write(text)
+
+    def claim_output(self) -> BinaryIO:
+        """Standard output for the bytes of a bundle; nothing else may be written there from now on.
+
+        Raises `UsageError` where it is a terminal, or where JSON was asked for, which would have no place.
+        """
+        if self.json:
+            raise UsageError(
+                "AB-USAGE-STDOUT",
+                "standard output cannot hold the bundle and JSON at the same time",
+                hint="write the bundle to a file with -o, or leave out --format json",
+            )
+        if self.output.isatty():
+            raise UsageError(
+                "AB-USAGE-STDOUT",
+                "standard output is a terminal, which cannot hold a bundle",
+                hint="pipe it into a program or a file, or name a file with -o",
+            )
+        return self.output.buffer
 
     def emit(self, document: Mapping[str, object]) -> None:
         """Data for machines: the one JSON document of this run."""
