@@ -1,0 +1,331 @@
+"""The ledger: every receipt, what has begun and not ended, who put which tag, and which policy a destination has.
+
+The database is the truth: a receipt counts from the moment its transaction is durable. The file `receipts/<id>.json` is
+a copy. An older copy is removed before the transaction ends and the new one written after it, so whatever a crash
+leaves is at worst a missing file, which the next `open` writes. A file without an entry was put there by
+somebody else and is not believed - except when the database is gone altogether: then it is built anew from the files,
+so that losing it does not make old bundles new.
+
+Moments are arguments. Every method raises `HostError` when the database cannot be used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Self
+
+from airgap_bundle.boundary.ledger_database import Database
+from airgap_bundle.boundary.ledger_values import Begun, EnrolledPolicy, History, TagMove, TagOwner
+from airgap_bundle.boundary.moments import moment_text, parse_moment
+from airgap_bundle.boundary.receipt import AuditHead, Outcome, Receipt, check_destination, receipt_id
+from airgap_bundle.boundary.receipt_files import ReceiptFiles
+from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
+from airgap_bundle.boundary.redaction import without_secrets
+from airgap_bundle.bundle.inventory import check_product
+from airgap_bundle.core.content import Digest
+from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.core.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+    from datetime import datetime
+
+    from airgap_bundle.boundary.state import StateDirectory
+
+# A reason is a sentence, perhaps with the answer of a registry in it.
+_MAX_REASON_CHARACTERS = 1000
+
+
+class Ledger:
+    """The open ledger; a context manager. For one thread; several processes may have it open.
+
+    `remarks` has a sentence for everything that was not as it should be when it was opened.
+    """
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._files = ReceiptFiles(path=state.receipts_path)
+        self._database = Database(state.ledger_path)
+        try:
+            with self._database.writing():
+                # Together: tables without the receipts beside them would be a ledger that has forgotten.
+                rebuilt = list(self._rebuild()) if self._database.create() else []
+            self.remarks = (*rebuilt, *self._mend())
+        except BaseException:
+            self._database.close()
+            raise
+
+    @classmethod
+    def open(cls, state: StateDirectory) -> Self:
+        """Open the ledger of a state directory, made if it is missing, and mend what a crash left."""
+        return cls(state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def begin(self, *, product: str, sequence: int, bundle_id: Digest, destination: str, at: datetime) -> Begun:
+        """Note that an import begins, before anything changes in the destination."""
+        receipt = receipt_id(check_product(product), sequence, bundle_id, check_destination(destination))
+        with self._database.writing():
+            number = self._database.write(
+                "INSERT INTO imports (receipt_id, product, destination, bundle_id, sequence, started, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'begun')",
+                *(receipt, product, destination, bundle_id, sequence, moment_text(at)),
+            )
+        return Begun(
+            number=number,
+            receipt_id=receipt,
+            product=product,
+            destination=destination,
+            bundle_id=bundle_id,
+            sequence=sequence,
+            started=at,
+        )
+
+    def intend(self, begun: Begun, moves: Iterable[TagMove]) -> None:
+        """Note what is under the tags that are about to move; durable before the first of them does."""
+        with self._database.writing():
+            for move in moves:
+                self._database.write(
+                    "INSERT OR REPLACE INTO moves (import, path, tag, previous, digest) VALUES (?, ?, ?, ?, ?)",
+                    *(begun.number, move.path, move.tag, move.previous or "", move.digest),
+                )
+
+    def intended(self, begun: Begun) -> tuple[TagMove, ...]:
+        """What `intend` noted: what to put back, or to leave as what was there before, if this import was killed."""
+        rows = self._database.rows(
+            "SELECT path, tag, previous, digest FROM moves WHERE import = ? ORDER BY path, tag", begun.number
+        )
+        return tuple(
+            TagMove(path=path, tag=tag, previous=Digest(previous) if previous else None, digest=Digest(digest))
+            for path, tag, previous, digest in rows
+        )
+
+    def unfinished(self, product: str = "", destination: str = "") -> tuple[Begun, ...]:
+        """Imports that began and did not end, oldest first; of one product or destination where that is given."""
+        rows = self._database.rows(
+            "SELECT number, receipt_id, product, destination, bundle_id, sequence, started FROM imports"
+            " WHERE state = 'begun' AND ? IN ('', product) AND ? IN ('', destination) ORDER BY number",
+            *(product, destination),
+        )
+        return tuple(
+            Begun(
+                number=row[0],
+                receipt_id=row[1],
+                product=row[2],
+                destination=row[3],
+                bundle_id=Digest(row[4]),
+                sequence=row[5],
+                started=parse_moment(row[6]),
+            )
+            for row in rows
+        )
+
+    def abandon(self, begun: Begun, *, at: datetime, reason: str) -> None:
+        """Note that an import ended without a receipt, its tags back where they were."""
+        with self._database.writing():
+            self._database.write(
+                "UPDATE imports SET state = 'abandoned', ended = ?, reason = ? WHERE number = ? AND state = 'begun'",
+                *(moment_text(at), printable(without_secrets(reason))[:_MAX_REASON_CHARACTERS], begun.number),
+            )
+
+    def finish(self, begun: Begun, receipt: Receipt) -> Receipt:
+        """Record the receipt of an import that is complete; earlier attempts at the same end with it. As `record`."""
+        if receipt.id != begun.receipt_id:
+            raise InvalidValueError(f"{receipt.id} is not the receipt of the import {begun.receipt_id}")
+        return self.record(receipt)
+
+    def record(self, receipt: Receipt) -> Receipt:
+        """Keep a receipt, in the ledger and then as a file. The receipt that holds now under its id.
+
+        That is the one given, unless it is partial or held and a complete one is there: less never replaces more. What
+        was replaced stays in the ledger; the very same receipt again changes nothing.
+        """
+        raw = dump_receipt(receipt)
+        with self._database.writing():
+            if self._insert(receipt, raw):
+                self._files.remove(receipt.id)
+        holding = self.get(receipt.id) or receipt
+        self._files.write(receipt.id, dump_receipt(holding), only_if_missing=True)
+        return holding
+
+    def get(self, receipt: str) -> Receipt | None:
+        """The receipt of this id, None if there is none."""
+        return self._one("SELECT raw, sha256 FROM receipts WHERE id = ? AND is_current", receipt)
+
+    def latest(self, product: str, destination: str) -> Receipt | None:
+        """The receipt that was recorded last for a product at a destination, whatever kind of import it was."""
+        return self._one(
+            "SELECT raw, sha256 FROM receipts WHERE product = ? AND destination = ? AND is_current"
+            " ORDER BY number DESC LIMIT 1",
+            *(product, destination),
+        )
+
+    def receipts(self, product: str = "", destination: str = "") -> Iterator[Receipt]:
+        """All receipts that hold, newest first; of one product or destination where that is given."""
+        # One query for each: an open one would keep other imports from writing for as long as the caller takes.
+        for (number,) in self._database.rows(
+            "SELECT number FROM receipts WHERE is_current AND ? IN ('', product) AND ? IN ('', destination)"
+            " ORDER BY number DESC",
+            *(product, destination),
+        ):
+            receipt = self._one("SELECT raw, sha256 FROM receipts WHERE number = ?", number)
+            if receipt is not None:
+                yield receipt
+
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Each product with each destination that it was imported to."""
+        rows = self._database.rows("SELECT DISTINCT product, destination FROM receipts ORDER BY product, destination")
+        return tuple((product, destination) for product, destination in rows)
+
+    def knows(self, bundle_id: Digest) -> bool:
+        """Whether a bundle was imported by this machine before, to any destination."""
+        return bool(self._database.rows("SELECT 1 FROM receipts WHERE bundle_id = ? LIMIT 1", bundle_id))
+
+    def history(self, product: str, destination: str, revoked: Container[Digest] = frozenset()) -> History:
+        """What a new bundle is measured against. Revoked bundles do not count; partial ones only for the time."""
+        highest = created = None
+        for raw, sha256, bundle_id in self._database.each(
+            "SELECT raw, sha256, bundle_id FROM receipts WHERE product = ? AND destination = ? AND NOT is_partial"
+            " ORDER BY sequence DESC, number DESC",
+            *(product, destination),
+        ):
+            if Digest(bundle_id) not in revoked:
+                highest = self._believed(raw, sha256)
+                break
+        for text, bundle_id in self._database.each("SELECT created, bundle_id FROM receipts ORDER BY created DESC"):
+            if Digest(bundle_id) not in revoked:
+                created = parse_moment(text)
+                break
+        if highest is None:
+            return History(created=created)
+        return History(sequence=highest.sequence, bundle_id=highest.bundle_id, created=created)
+
+    def enrol_policy(self, destination: str, policy_digest: Digest, policy_version: int, *, at: datetime) -> None:
+        """Bind a destination to the policy of its first import; the same again changes nothing.
+
+        Raises `TrustError` if it is bound to another one.
+        """
+        with self._database.writing():
+            known = self.enrolled_policy(destination)
+            if known is None:
+                self._database.write(
+                    "INSERT INTO policies (destination, digest, version, since) VALUES (?, ?, ?, ?)",
+                    *(check_destination(destination), policy_digest, policy_version, moment_text(at)),
+                )
+            elif known.digest != policy_digest:
+                raise TrustError(
+                    "AB-LEDGER-POLICY",
+                    f"the destination {destination} is bound to the policy of version {known.version}"
+                    f" ({known.digest}) and was given another one (version {policy_version}, {policy_digest})",
+                    hint="give the policy that this destination was first used with",
+                )
+
+    def enrolled_policy(self, destination: str) -> EnrolledPolicy | None:
+        """The policy that a destination is bound to, None before its first import."""
+        rows = self._database.rows("SELECT digest, version, since FROM policies WHERE destination = ?", destination)
+        if not rows:
+            return None
+        digest, version, since = rows[0]
+        return EnrolledPolicy(digest=Digest(digest), version=version, since=parse_moment(since))
+
+    def tag_owners(self, destination: str, path: str, tag: str) -> tuple[TagOwner, ...]:
+        """The products that put this tag, the last one first; its digest is what the tag should point to."""
+        rows = self._database.rows(
+            "SELECT tags.product, digest, id FROM tags JOIN receipts ON number = receipt"
+            " WHERE tags.destination = ? AND path = ? AND tag = ? ORDER BY receipt DESC",
+            *(destination, path, tag),
+        )
+        return tuple(TagOwner(product=row[0], digest=Digest(row[1]), receipt_id=row[2]) for row in rows)
+
+    def anchors_to_keep(self, product: str, destination: str, last: int = 3) -> frozenset[tuple[str, str]]:
+        """(path, anchor) of everything since the product's last three receipts that one can go back to.
+
+        Partial and held imports are nothing to go back to; they are kept where they are newer than the third.
+        """
+        found: set[tuple[str, str]] = set()
+        for receipt in self.receipts(product, destination):
+            if last <= 0:
+                break
+            found.update((item.path, item.anchor) for item in receipt.items if item.anchor)
+            last -= not (receipt.partial or receipt.held)
+        return frozenset(found)
+
+    def audit_heads(self) -> tuple[AuditHead, ...]:
+        """The heads of the audit trail that receipts hold; `audit.verify` looks for them."""
+        rows = self._database.rows("SELECT DISTINCT audit_records, audit_head FROM receipts ORDER BY audit_records")
+        return tuple(AuditHead(records=records, digest=Digest(digest)) for records, digest in rows)
+
+    def _insert(self, receipt: Receipt, raw: bytes) -> bool:
+        """Whether the receipt is now what holds under its id, and was not before."""
+        sha256 = hashlib.sha256(raw).hexdigest()
+        self._database.write(
+            "UPDATE imports SET state = 'finished', ended = ? WHERE receipt_id = ? AND state = 'begun'",
+            *(moment_text(receipt.finished), receipt.id),
+        )
+        held = self._database.rows(
+            "SELECT sha256, NOT (is_partial OR is_held) FROM receipts WHERE id = ? AND is_current", receipt.id
+        )
+        if held and held[0][0] == sha256:
+            return False
+        is_current = not (held and held[0][1] and (receipt.partial or receipt.held))
+        if is_current:
+            self._database.write("UPDATE receipts SET is_current = 0 WHERE id = ?", receipt.id)
+        number = self._database.write(
+            "INSERT INTO receipts (id, product, destination, bundle_id, sequence, created, is_partial, is_held,"
+            " is_current, audit_records, audit_head, sha256, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(receipt.id, receipt.product, receipt.destination, receipt.bundle_id, receipt.sequence),
+            *(moment_text(receipt.created), receipt.partial, receipt.held, is_current),
+            *(receipt.audit.records, receipt.audit.digest, sha256, raw),
+        )
+        for item in receipt.items:
+            if item.tag and item.outcome is not Outcome.SKIPPED and not receipt.held:
+                self._database.write(
+                    "INSERT OR REPLACE INTO tags (destination, path, tag, product, digest, receipt)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    *(receipt.destination, item.path, item.tag, receipt.product, item.digest, number),
+                )
+        return is_current
+
+    def _rebuild(self) -> Iterator[str]:
+        """Fill an empty ledger from the receipts beside it, in the order of the times in them."""
+        found = sorted(self._files.read_all(), key=lambda pair: (pair[0].finished, pair[0].id))
+        for receipt, raw in found:
+            self._insert(receipt, raw)
+            self._database.write(
+                "INSERT OR REPLACE INTO policies (destination, digest, version, since) VALUES (?, ?, ?, ?)",
+                *(receipt.destination, receipt.policy.digest, receipt.policy.version, moment_text(receipt.started)),
+            )
+        if found:
+            yield f"the ledger was missing and has been built anew from the receipts beside it ({len(found)})"
+
+    def _mend(self) -> Iterator[str]:
+        """Write the files that a crash left unwritten, and name those that have no entry."""
+        names = self._files.ids()
+        known = {row[0] for row in self._database.rows("SELECT id FROM receipts WHERE is_current")}
+        for missing in sorted(known - names):
+            receipt = self.get(missing)
+            if receipt is not None:
+                self._files.write(missing, dump_receipt(receipt), only_if_missing=True)
+                yield f"the file of receipt {missing} was missing and has been written again"
+        for foreign in sorted(names - known):
+            yield f"receipts/{foreign}.json has no entry in the ledger and is not believed"
+
+    def _one(self, query: str, *values: object) -> Receipt | None:
+        rows = self._database.rows(query, *values)
+        return self._believed(*rows[0]) if rows else None
+
+    def _believed(self, raw: bytes, sha256: str) -> Receipt:
+        """A receipt out of the database, if it is what was put in."""
+        if hashlib.sha256(raw).hexdigest() != sha256:
+            raise self._database.damaged("a receipt in it was changed")
+        try:
+            return parse_receipt(raw)
+        except InvalidValueError as error:
+            raise self._database.damaged(f"a receipt in it cannot be read: {error}") from error

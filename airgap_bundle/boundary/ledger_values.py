@@ -1,0 +1,65 @@
+"""What the ledger answers with: frozen values, none of which says more than what was recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airgap_bundle.core.content import Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """What has come before. Nothing has: `sequence` is -1 and the others are None.
+
+    `sequence` and `bundle_id` are the highest of the product at the destination, partial imports left out; `created`
+    is the newest time of any bundle that was accepted here, which the clock cannot be behind.
+    """
+
+    sequence: int = -1
+    bundle_id: Digest | None = None
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnrolledPolicy:
+    """The policy that a destination is bound to, and since when."""
+
+    digest: Digest
+    version: int
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagOwner:
+    """A product that put a tag: to which digest, and by which receipt."""
+
+    product: str
+    digest: Digest
+    receipt_id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TagMove:
+    """A tag that is about to move; `previous` is None where it is new."""
+
+    path: str
+    tag: str
+    previous: Digest | None
+    digest: Digest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """An import that began and neither finished nor was abandoned: running now, or killed."""
+
+    number: int
+    receipt_id: str
+    product: str
+    destination: str
+    bundle_id: Digest
+    sequence: int
+    started: datetime

@@ -1,0 +1,287 @@
+"""The receipt of one import, as a value: what came in, who signed it, what was done, under which policy.
+
+A receipt is evidence and the base of undoing, so it says everything by digest and nothing by reference to this machine.
+Its id is a function of product, sequence, bundle and destination: importing the same bundle again gives the same id,
+and what was recorded last under an id is what holds. Values only: `boundary.receipt_json` writes and reads them,
+`boundary.ledger` keeps them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.moments import check_moment
+from airgap_bundle.bundle.inventory import check_product
+from airgap_bundle.core import strictjson
+from airgap_bundle.core.content import MAX_SIZE_BYTES, Descriptor, Digest
+from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.oci import check_repository, check_tag
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# An item is a manifest, which is a blob of the bundle, and a bundle has at most 250,000 of them.
+MAX_ITEMS = 250_000
+# Room for a reason of a paragraph, a certificate identity or a long reference; not for a document.
+MAX_TEXT_CHARACTERS = 4096
+
+_WORD = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Outcome(StrEnum):
+    """What was done for one thing."""
+
+    PUSHED = "pushed"
+    MOUNTED = "mounted"
+    PRESENT = "present"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedBy:
+    """A signature that counted: the signer's name in the policy, the method, the key and the roles it was counted for.
+
+    `key` is what identifies it: a primary fingerprint, a digest of a public key, or issuer and identity.
+    """
+
+    signer: str
+    method: str
+    key: str
+    roles: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check the texts."""
+        _check_text(signer=self.signer, key=self.key, **{f"roles[{n}]": role for n, role in enumerate(self.roles)})
+        _check_word("method", self.method)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyUsed:
+    """The policy that decided: its version and the digest of the file."""
+
+    version: int
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        _check_number(version=self.version)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Override:
+    """A check that was set aside: the option (`allow-older`), what it named, and the reason that was given."""
+
+    option: str
+    value: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        """Check the texts; setting something aside without a reason is none."""
+        _check_word("option", self.option)
+        _check_text(value=self.value, reason=self.reason)
+        if not self.reason.strip():
+            raise InvalidValueError("an override without a reason")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapRule:
+    """One `--map FROM=TO`, as it was given."""
+
+    pattern: str
+    target: str
+
+    def __post_init__(self) -> None:
+        """Check the texts."""
+        _check_text(pattern=self.pattern, target=self.target)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attached:
+    """A referrer or signature manifest that travelled with an item. `tag` is "" where it has none.
+
+    `subject` is the manifest that it belongs to: the item's own, or one below it.
+    """
+
+    subject: Digest
+    digest: Digest
+    media_type: str
+    outcome: Outcome
+    artifact_type: str = ""
+    tag: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the tag and the types."""
+        Descriptor(media_type=self.media_type, digest=self.digest, size=0)
+        _check_text(artifact_type=self.artifact_type)
+        if self.tag:
+            check_tag(self.tag)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReceiptItem:
+    """One image, chart, artifact or set of files.
+
+    `source` is the full reference on the connected side; `path` the repository below DEST, after the map; `tag` and
+    `anchor` are "" where there is none. `previous` is the digest that was under the tag before, None where the tag was
+    new (or there is none).
+    """
+
+    kind: str
+    source: str
+    path: str
+    tag: str
+    digest: Digest
+    media_type: str
+    size: int
+    previous: Digest | None
+    anchor: str
+    outcome: Outcome
+    attached: tuple[Attached, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check every part: they become parts of requests when something is undone."""
+        _check_word("kind", self.kind)
+        _check_text(source=self.source)
+        check_repository(self.path)
+        for tag in filter(None, (self.tag, self.anchor)):
+            check_tag(tag)
+        Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+        _check_number(size=self.size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Blobs by what was done for them, and the bytes of blobs that were sent."""
+
+    blobs_pushed: int = 0
+    blobs_mounted: int = 0
+    blobs_present: int = 0
+    bytes_sent: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check_number(
+            blobs_pushed=self.blobs_pushed,
+            blobs_mounted=self.blobs_mounted,
+            blobs_present=self.blobs_present,
+            bytes_sent=self.bytes_sent,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditHead:
+    """The end of the audit trail at a moment: how many records, and the digest of the last one's line."""
+
+    records: int
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        _check_number(records=self.records)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """The record of one import.
+
+    `partial` is true for `--only`, `held` for `--hold`. `created` is the bundle's own time, `started` and `finished`
+    are those of the import. `previous` is the id of the receipt that was the product's last at this destination, or "".
+    """
+
+    bundle_id: Digest
+    product: str
+    version: str
+    sequence: int
+    created: datetime
+    destination: str
+    policy: PolicyUsed
+    signers: tuple[SignedBy, ...]
+    started: datetime
+    finished: datetime
+    tool: str
+    items: tuple[ReceiptItem, ...]
+    audit: AuditHead
+    audience: tuple[str, ...] = ()
+    map: tuple[MapRule, ...] = ()
+    partial: bool = False
+    held: bool = False
+    overrides: tuple[Override, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    previous: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what the parts do not check themselves."""
+        check_product(self.product)
+        check_destination(self.destination)
+        _check_number(sequence=self.sequence)
+        _check_text(version=self.version, tool=self.tool, **{f"audience[{n}]": t for n, t in enumerate(self.audience)})
+        for moment in (self.created, self.started, self.finished):
+            check_moment(moment)
+        if self.previous:
+            check_tag(self.previous)
+        if len(self.items) > MAX_ITEMS:
+            raise InvalidValueError(f"{len(self.items)} items, more than the {MAX_ITEMS} that a receipt may have")
+        check_tag(self.id)
+
+    @property
+    def id(self) -> str:
+        """`<product>-<sequence>-<12 hex of the bundle id>-<8 hex of DEST's SHA-256>`; a valid tag."""
+        return receipt_id(self.product, self.sequence, self.bundle_id, self.destination)
+
+
+def receipt_id(product: str, sequence: int, bundle_id: Digest, destination: str) -> str:
+    """The id of the receipt that importing this bundle there has, known before the import begins."""
+    return f"{product}-{sequence}-{bundle_id.encoded[:12]}-{destination_hash(destination)}"
+
+
+def destination_hash(destination: str) -> str:
+    """8 hexadecimal digits that stand for DEST in names."""
+    return hashlib.sha256(destination.encode()).hexdigest()[:8]
+
+
+def check_destination(destination: str) -> str:
+    """`destination` if it can stand in a receipt, else `InvalidValueError`; credentials cannot."""
+    _check_text(destination=destination)
+    if not destination or (not destination.startswith("dir:") and ("@" in destination or "://" in destination)):
+        raise InvalidValueError("a destination is HOST[:PORT][/PATH] or dir:PATH, without credentials")
+    return destination
+
+
+def inheriting(receipt: Receipt, earlier: Receipt) -> Receipt:
+    """`receipt`, a second run of what `earlier` recorded under the same id, with what only the first run could see.
+
+    On the second run a tag already points to the new image, so what was under it before is known from the first run
+    alone. Without this a repeated import could not be undone.
+    """
+    before = {(i.path, i.tag, i.digest): i.previous for i in earlier.items if i.tag}
+    items = tuple(
+        replace(item, previous=before.get((item.path, item.tag, item.digest)))
+        if item.previous == item.digest and (item.path, item.tag, item.digest) in before
+        else item
+        for item in receipt.items
+    )
+    return replace(receipt, items=items, previous=earlier.previous if receipt.id == earlier.id else receipt.previous)
+
+
+def _check_text(**texts: str) -> None:
+    """One line of text each: a control character would forge a line where somebody prints it."""
+    for name, text in texts.items():
+        if len(text) > MAX_TEXT_CHARACTERS or _CONTROL.search(text):
+            raise InvalidValueError(f"{name} is not one line of at most {MAX_TEXT_CHARACTERS} characters")
+
+
+def _check_word(name: str, text: str) -> None:
+    if _WORD.fullmatch(text) is None:
+        raise InvalidValueError(f"{name} is not a word in lower case: {text[:80]!r}")
+
+
+def _check_number(**numbers: int) -> None:
+    """JSON has no exact form for more than 2^53 - 1."""
+    for name, number in numbers.items():
+        if not 0 <= number <= min(strictjson.MAX_INTEGER, MAX_SIZE_BYTES):
+            raise InvalidValueError(f"{name} is not a number that a receipt can hold: {number}")
