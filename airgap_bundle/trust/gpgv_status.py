@@ -61,7 +61,7 @@ def judge(status: str, exit_status: int, name: str) -> GoodSignature:
             raise TrustError(code, f"{name} {reason}")
     # 2. A SHA-1 signature ends here: --weak-digest makes gpgv refuse it, with ERRSIG.
     if exit_status != 0:
-        if ["ERRSIG"] == [kind for kind in kinds if kind in {"ERRSIG", "NODATA"}]:
+        if [kind for kind in kinds if kind in {"ERRSIG", "NODATA"}] == ["ERRSIG"]:
             _refuse_by_hash(next(word for word in words if word[0] == "ERRSIG"), name)
         raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is not a signature that gpgv accepts")
     # 3.

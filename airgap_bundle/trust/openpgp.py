@@ -43,6 +43,8 @@ _SIGNING_OPTIONS = (
 )  # fmt: skip
 # gpg's validity letters for keys that cannot be used: invalid, disabled, revoked, expired, not valid.
 _UNUSABLE = frozenset("idren")
+# In place of a token: the secret part is not on this machine.
+_ABSENT = "#"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +129,9 @@ def verify(
     key = public_key if isinstance(public_key, PublicKey) else read_public_key(public_key)
     pinned = fingerprint.lower()
     if len(pinned) not in _FULL_LENGTHS or key.fingerprint != pinned:
-        raise TrustError("AB-TRUST-UNKNOWN-SIGNER", f"{name}: the key has the fingerprint {key.fingerprint}, not {pinned}")
+        raise TrustError(
+            "AB-TRUST-UNKNOWN-SIGNER", f"{name}: the key has the fingerprint {key.fingerprint}, not {pinned}"
+        )
     # 2.
     try:
         check_single_signature(signature)
@@ -143,9 +147,7 @@ def verify(
     if signer is None:
         raise TrustError("AB-TRUST-UNKNOWN-SIGNER", f"{name} was made by a subkey that the pinned key does not have")
     if signer.weakness or key.keys[0].weakness:
-        raise TrustError(
-            "AB-TRUST-WEAK-SIGNATURE", f"{name} was made with {signer.weakness or key.keys[0].weakness}"
-        )
+        raise TrustError("AB-TRUST-WEAK-SIGNATURE", f"{name} was made with {signer.weakness or key.keys[0].weakness}")
     # 5.
     if good.created < signer.created:
         raise TrustError("AB-TRUST-SIGNATURE-TIME", f"{name} says it was made before its own key")
@@ -155,9 +157,7 @@ def verify(
             f"{name} says it was made on {good.created:%Y-%m-%d}, which is in the future",
             hint="check the clock of this machine, then that of the signer",
         )
-    return VerifiedOpenPgp(
-        fingerprint=pinned, signing_fingerprint=good.signing_fingerprint, created=good.created
-    )
+    return VerifiedOpenPgp(fingerprint=pinned, signing_fingerprint=good.signing_fingerprint, created=good.created)
 
 
 def _run_gpgv(data: bytes, signature: bytes, key: PublicKey, program: str) -> tuple[str, int]:
@@ -222,7 +222,9 @@ def find_signing_key(key: str, *, gpg_home: str | Path | None = None) -> Signing
     if usable:
         candidates = ", ".join(item["fingerprint"].lower() for item in usable)
         raise UsageError(
-            "AB-GPG-KEY", f"{shown} fits several secret keys: {candidates}", hint="give the fingerprint of the one you mean"
+            "AB-GPG-KEY",
+            f"{shown} fits several secret keys: {candidates}",
+            hint="give the fingerprint of the one you mean",
         )
     if found:
         raise UsageError(
@@ -275,7 +277,9 @@ def _checked_key_text(key: str) -> str:
     text = key.strip()
     if not text or len(text) > _MAX_KEY_TEXT or text.startswith("-") or not text.isprintable() or key != text:
         raise UsageError(
-            "AB-GPG-KEY", f"not the name of a key: {printable(key[:80])!r}", hint="give a fingerprint or an e-mail address"
+            "AB-GPG-KEY",
+            f"not the name of a key: {printable(key[:80])!r}",
+            hint="give a fingerprint or an e-mail address",
         )
     return text
 
@@ -326,7 +330,7 @@ def _can_sign(item: Mapping[str, Any]) -> bool:
     if "S" not in item["cap"] or item["trust"][:1] in _UNUSABLE:
         return False
     parts = [item, *item.get("subkey_info", {}).values()]
-    return any("s" in part["cap"] and part["token"] != "#" and part["trust"][:1] not in _UNUSABLE for part in parts)
+    return any("s" in part["cap"] and part["token"] != _ABSENT and part["trust"][:1] not in _UNUSABLE for part in parts)
 
 
 def _signing_key(item: Mapping[str, Any]) -> SigningKey:
@@ -335,4 +339,3 @@ def _signing_key(item: Mapping[str, Any]) -> SigningKey:
         user_ids=tuple(item["uids"]),
         subkeys=tuple(str(subkey[2]).lower() for subkey in item["subkeys"]),
     )
-

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -62,7 +62,7 @@ class PublicKey:
     signature is verified. They are for people to read.
     """
 
-    binary: bytes
+    binary: bytes = field(repr=False)
     keys: tuple[KeyPacket, ...]
     unverified_user_ids: tuple[str, ...] = ()
     unverified_expires: datetime | None = None
@@ -129,9 +129,7 @@ def parse_public_key(data: bytes) -> PublicKey:
     if not keys:
         raise InvalidValueError("holds no key")
     expires = datetime.fromtimestamp(keys[0].created.timestamp() + lifetime[1], UTC) if lifetime[1] else None
-    return PublicKey(
-        binary=binary, keys=tuple(keys), unverified_user_ids=tuple(user_ids), unverified_expires=expires
-    )
+    return PublicKey(binary=binary, keys=tuple(keys), unverified_user_ids=tuple(user_ids), unverified_expires=expires)
 
 
 def check_single_signature(data: bytes) -> None:

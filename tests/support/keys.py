@@ -67,7 +67,7 @@ class GnuPgHome:
 @contextmanager
 def gnupg_home() -> Iterator[GnuPgHome]:
     """A home with a short path (the agent's socket allows 107 bytes); its agent ends with it."""
-    path = Path(tempfile.mkdtemp(prefix="ab-gpg-", dir="/tmp"))  # noqa: S108 - short, 0700, and gone afterwards
+    path = Path(tempfile.mkdtemp(prefix="ab-gpg-", dir="/tmp"))
     try:
         yield GnuPgHome(path)
     finally:

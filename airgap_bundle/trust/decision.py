@@ -1,0 +1,343 @@
+"""May this bundle come in, now? The decision over signatures, policy and freshness, with its evidence.
+
+The order of checks, numbered as in every verdict (design section 7). The numbers that are ours stand in bold:
+
+1. The head of the archive is within limits.
+2. **Signatures over the raw bytes of the inventory**: `signatures.check_signatures`.
+3. The inventory is read, and is one (`_type`).
+4. **The policy**: the product is known, its roles are filled by different people, its repositories are its own.
+5. **Revocation**: keys (while checking 2), and this bundle.
+6. **Audience and freshness**: for us, not from the future, not expired, not older than what is here.
+7. The members in front of the inventory match it.
+8. Blobs, while they stream by.
+9. The destination holds all of it; then image manifests, what is attached to them, and tags.
+
+Pure: no file, no clock, no network. `TrustError` at the first check that does not hold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import TrustError, UsageError
+from airgap_bundle.core.text import count_text
+from airgap_bundle.trust import freshness
+from airgap_bundle.trust.freshness import History, InventoryClaims, Lifted, Stale
+from airgap_bundle.trust.policy_model import Method, Policy, Product
+from airgap_bundle.trust.roles import fill_roles
+from airgap_bundle.trust.signatures import CountedSignature, SignatureVerdict, UncountedSignature, check_signatures
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airgap_bundle.core.content import Digest
+
+# How many repositories a refusal names before it only counts.
+_SHOWN_REPOSITORIES = 3
+SIGNATURES, POLICY, REVOCATION, FRESHNESS = 2, 4, 5, 6
+
+
+class Outcome(Enum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    OVERRIDDEN = "overridden"
+    NOTED = "noted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One check that was made: its number in the order above, what it asked, and what was seen."""
+
+    number: int
+    title: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overrides:
+    """What the person at the command asked to set aside, by bundle id, and why. Options only, never the environment."""
+
+    allow_older: Digest | None = None
+    allow_expired: Digest | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """An override without a reason is none."""
+        asked = self.allow_older is not None or self.allow_expired is not None
+        if asked and not self.reason.strip():
+            raise UsageError(
+                "AB-TRUST-OVERRIDE-REASON",
+                "--allow-older and --allow-expired need a --reason, which is kept in receipt and audit",
+            )
+
+    def get(self, option: Lifted) -> Digest | None:
+        """The bundle that an option names."""
+        return self.allow_older if option is Lifted.OLDER else self.allow_expired
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverrideUsed:
+    """A refusal that was lifted: by which option, what it lifted, which role allowed it through whom, and why."""
+
+    option: Lifted
+    code: str
+    role: str
+    signers: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """The bundle may come in. `roles` says which people filled each role that the product asks for.
+
+    `not_checked` are sentences for the verdict, on what this decision does not say.
+    """
+
+    product: str
+    bundle_id: Digest
+    policy_version: int
+    policy_digest: Digest
+    entry: str
+    roles: dict[str, tuple[str, ...]]
+    signatures: tuple[CountedSignature, ...]
+    uncounted: tuple[UncountedSignature, ...]
+    steps: tuple[Step, ...]
+    overrides: tuple[OverrideUsed, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+    def roles_of(self, signer: str) -> tuple[str, ...]:
+        """The roles that a person was counted for: one, or none if others were enough."""
+        return tuple(role for role, people in self.roles.items() if signer in people)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Evidence:
+    """Steps and overrides as they come."""
+
+    steps: list[Step] = field(default_factory=list)
+    overrides: list[OverrideUsed] = field(default_factory=list)
+
+    def add(self, number: int, title: str, detail: str, outcome: Outcome = Outcome.PASSED) -> None:
+        self.steps.append(Step(number=number, title=title, outcome=outcome, detail=detail))
+
+
+def decide(
+    policy: Policy,
+    verdict: SignatureVerdict,
+    claims: InventoryClaims,
+    history: History,
+    now: datetime,
+    overrides: Overrides | None = None,
+) -> Decision:
+    """Checks 4, 5 and 6 for an inventory whose signatures are `verdict` and whose content says `claims`.
+
+    The caller must have checked that both are about the same bytes; that is checked here again. `TrustError` names the
+    first check that does not hold; what it must still do is in the module's list from 7 on.
+    """
+    if verdict.bundle_id != claims.bundle_id:
+        raise TrustError(
+            "AB-TRUST-BAD-SIGNATURE", "the signatures are over another inventory than the one that was read"
+        )
+    asked = overrides or Overrides()
+    evidence = _Evidence()
+    _report_signatures(verdict, evidence)
+    # 4.
+    product = _check_product(policy, claims, evidence)
+    roles = _check_roles(policy, product, verdict, evidence)
+    _check_repositories(policy, claims, evidence)
+    # 5.
+    _check_revoked(policy, claims, verdict, evidence)
+    # 6.
+    evidence.add(FRESHNESS, "audience", freshness.check_audience(policy.audience, claims))
+    freshness.check_adoption(history)
+    evidence.add(FRESHNESS, "clock", freshness.check_clock(claims, history, now))
+    expiry = freshness.find_expiry(claims, product.max_age, now)
+    _settle(expiry, _expiry_detail(claims, product), "expiry", policy, product, verdict, asked, evidence)
+    rollback = freshness.find_rollback(claims, history)
+    _settle(rollback, _sequence_detail(claims, history), "sequence", policy, product, verdict, asked, evidence)
+    _check_needless(asked, claims)
+    return Decision(
+        product=claims.name,
+        bundle_id=claims.bundle_id,
+        policy_version=policy.version,
+        policy_digest=policy.digest,
+        entry=product.name,
+        roles=roles,
+        signatures=verdict.counted,
+        uncounted=verdict.uncounted,
+        steps=tuple(evidence.steps),
+        overrides=tuple(evidence.overrides),
+        not_checked=_not_checked(verdict),
+    )
+
+
+def _report_signatures(verdict: SignatureVerdict, evidence: _Evidence) -> None:
+    for signature in verdict.counted:
+        when = f" on {signature.signed:%Y-%m-%d %H:%M} UTC" if signature.signed else ""
+        detail = f"{signature.signer} signed{when} with {signature.method.value} key {signature.key}"
+        evidence.add(SIGNATURES, "signature", detail)
+    for rejected in verdict.uncounted:
+        evidence.add(SIGNATURES, "signature", f"does not count: {rejected.reason}", Outcome.NOTED)
+
+
+def _check_product(policy: Policy, claims: InventoryClaims, evidence: _Evidence) -> Product:
+    product = policy.product(claims.name)
+    if product is None:
+        raise TrustError(
+            "AB-TRUST-PRODUCT",
+            f"the policy has no entry for the product {claims.name}",
+            hint=f"known there: {', '.join(policy.products) or 'none'}",
+        )
+    evidence.add(POLICY, "product", f"{claims.name} is judged by the entry {product.name!r}")
+    return product
+
+
+def _check_roles(
+    policy: Policy, product: Product, verdict: SignatureVerdict, evidence: _Evidence
+) -> dict[str, tuple[str, ...]]:
+    wanted = [policy.roles[name] for name in product.require]
+    assignment = fill_roles(wanted, verdict.signers)
+    missing = [role for role in wanted if len(assignment[role.name]) < role.threshold]
+    if missing:
+        role = missing[0]
+        reasons = "; ".join(item.reason for item in verdict.uncounted)
+        raise TrustError(
+            "AB-TRUST-THRESHOLD",
+            f"the role {role.name} needs {count_text(role.threshold, 'signature')} of different people and has"
+            f" {len(assignment[role.name])}; the bundle is signed by {', '.join(verdict.signers)}, each counted once",
+            hint=f"ask for a signature by one of: {', '.join(role.signers)}" + (f" ({reasons})" if reasons else ""),
+        )
+    for role in wanted:
+        people = ", ".join(assignment[role.name])
+        evidence.add(POLICY, f"role {role.name}", f"{people} ({role.threshold} of {len(role.signers)} needed)")
+    return assignment
+
+
+def _check_repositories(policy: Policy, claims: InventoryClaims, evidence: _Evidence) -> None:
+    refused = [(path, reason) for path in claims.repositories if (reason := policy.refusal_to_write(claims.name, path))]
+    if refused:
+        shown = ", ".join(path for path, _ in refused[:_SHOWN_REPOSITORIES])
+        rest = f" and {len(refused) - _SHOWN_REPOSITORIES} more" if len(refused) > _SHOWN_REPOSITORIES else ""
+        raise TrustError(
+            "AB-TRUST-REPOSITORY",
+            f"{claims.name} may not write to {shown}{rest}: {refused[0][1]}",
+            hint="if it should, add a pattern to `repositories` of the product in the policy",
+        )
+    evidence.add(
+        POLICY, "repositories", f"{count_text(len(claims.repositories), 'repository', 'repositories')} allowed"
+    )
+
+
+def _check_revoked(policy: Policy, claims: InventoryClaims, verdict: SignatureVerdict, evidence: _Evidence) -> None:
+    if claims.bundle_id in policy.revoked_bundles:
+        raise TrustError(
+            "AB-TRUST-REVOKED-BUNDLE",
+            f"the policy has revoked this very bundle, {claims.bundle_id}",
+            hint="ask for the bundle that replaces it",
+        )
+    keys = count_text(len(policy.revoked_keys), "key")
+    bundles = count_text(len(policy.revoked_bundles), "bundle")
+    left_out = sum(1 for item in verdict.uncounted if item.code == "AB-TRUST-REVOKED-KEY")
+    detail = f"the policy revokes {keys} and {bundles}; not this bundle"
+    evidence.add(REVOCATION, "revocation", detail + (f", but {left_out} of its signatures" if left_out else ""))
+
+
+def _settle(
+    stale: Stale | None,
+    detail: str,
+    title: str,
+    policy: Policy,
+    product: Product,
+    verdict: SignatureVerdict,
+    asked: Overrides,
+    evidence: _Evidence,
+) -> None:
+    """Pass, or refuse, or let an override lift the refusal.
+
+    An override counts if it names this bundle, if the product's entry has `overrides`, and if the people who signed
+    this bundle fill one of those roles: then it is one of them, and not the person at the command, who vouches.
+    """
+    if stale is None:
+        evidence.add(FRESHNESS, title, detail)
+        return
+    wanted = asked.get(stale.option)
+    if wanted != verdict.bundle_id:
+        raise stale.error()
+    for name in product.overrides:
+        role = policy.roles[name]
+        people = tuple(person for person in verdict.signers if person in role.signers)
+        if len(people) >= role.threshold:
+            used = OverrideUsed(option=stale.option, code=stale.code, role=name, signers=people, reason=asked.reason)
+            evidence.overrides.append(used)
+            said = f"{stale.message}; lifted by --{stale.option.value} under the role {name} ({', '.join(people)})"
+            evidence.add(FRESHNESS, title, said, Outcome.OVERRIDDEN)
+            return
+    if not product.overrides:
+        reason = f"the policy's product {product.name!r} allows no overrides"
+    else:
+        reason = f"nobody of the role {' or '.join(product.overrides)} has signed this bundle"
+    raise TrustError(
+        "AB-TRUST-OVERRIDE",
+        f"{stale.message}, and --{stale.option.value} does not help: {reason}",
+        hint="ask for a newer bundle, or for a signature by somebody of that role",
+    )
+
+
+def _check_needless(asked: Overrides, claims: InventoryClaims) -> None:
+    """An override for another bundle is a mistake of whoever typed it; say so rather than ignore it."""
+    for option in Lifted:
+        wanted = asked.get(option)
+        if wanted is not None and wanted != claims.bundle_id:
+            raise TrustError(
+                "AB-TRUST-OVERRIDE",
+                f"--{option.value} names {wanted}, but this bundle is {claims.bundle_id}",
+                hint="give the id of the bundle at hand, or leave the option out",
+            )
+
+
+def _expiry_detail(claims: InventoryClaims, product: Product) -> str:
+    expires = f"expires on {claims.expires:%Y-%m-%d}" if claims.expires else "never expires by itself"
+    longest = f"; the policy gives it {product.max_age.days} days" if product.max_age else ""
+    return expires + longest
+
+
+def _sequence_detail(claims: InventoryClaims, history: History) -> str:
+    if history.sequence is None:
+        return f"sequence {claims.sequence}, the first of {claims.name} here"
+    if claims.bundle_id in history.bundle_ids:
+        return f"sequence {claims.sequence}, the bundle that is current here"
+    return f"sequence {claims.sequence}, newer than {history.sequence}"
+
+
+def _not_checked(verdict: SignatureVerdict) -> tuple[str, ...]:
+    """What a security officer might believe to be covered, and is not."""
+    said = ["whether a key was revoked or a policy replaced after the policy on this machine was written"]
+    if any(not signature.time_is_proven for signature in verdict.counted):
+        said.append("when the bundle was signed: the times of OpenPGP and plain keys are the signer's word")
+    said.append("whether newer bundles exist that were never brought here")
+    return tuple(said)
+
+
+__all__ = [
+    "FRESHNESS",
+    "POLICY",
+    "REVOCATION",
+    "SIGNATURES",
+    "CountedSignature",
+    "Decision",
+    "History",
+    "InventoryClaims",
+    "Method",
+    "Outcome",
+    "OverrideUsed",
+    "Overrides",
+    "SignatureVerdict",
+    "Step",
+    "UncountedSignature",
+    "check_signatures",
+    "decide",
+]

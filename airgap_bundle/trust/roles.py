@@ -1,0 +1,42 @@
+"""Filling roles with people: one person fills one place, whatever keys and roles they have.
+
+Which person should fill which role is a matching problem: alice may do release and review, bob only release. Taking
+the first that fits could leave review empty although everybody needed has signed. Solved exactly, by augmenting paths;
+at most 16 people sign.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airgap_bundle.trust.policy_model import Role
+
+
+def fill_roles(roles: Sequence[Role], people: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Who fills which role, as many places as can be filled; each role's places are its threshold.
+
+    Deterministic: earlier roles and people come first. A role with fewer people than its threshold is not filled.
+    """
+    places = [role for role in roles for _ in range(role.threshold)]
+    holder: dict[int, str] = {}
+
+    def place(person: str, tried: set[int]) -> bool:
+        for number, role in enumerate(places):
+            if number in tried or person not in role.signers:
+                continue
+            tried.add(number)
+            # Take a free place, or one whose holder can move to another.
+            if number not in holder or place(holder[number], tried):
+                holder[number] = person
+                return True
+        return False
+
+    for person in dict.fromkeys(people):
+        place(person, set())
+    return {
+        role.name: tuple(holder[number] for number, wanted in enumerate(places) if wanted is role and number in holder)
+        for role in roles
+    }
