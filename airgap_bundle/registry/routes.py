@@ -1,0 +1,159 @@
+"""The embedded registry as a WSGI application: which question goes to which answer, and who may ask it.
+
+OCI distribution specification 1.1, section "Endpoints", and Docker's catalogue. Nothing here redirects, and no answer
+carries a path of this machine or a traceback.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle.core.content import ContentMismatchError
+from airgap_bundle.core.errors import AirgapError, InvalidValueError
+from airgap_bundle.core.oci import check_host, check_repository
+from airgap_bundle.registry.blob_routes import BlobRoutes
+from airgap_bundle.registry.connection import BodyError, SlowBodyError
+from airgap_bundle.registry.manifest_routes import ManifestRoutes
+from airgap_bundle.registry.uploads import TooManyUploadsError, UploadBusyError
+from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply, read_request, refusal, send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from airgap_bundle.registry.store import DirectoryRegistry
+    from airgap_bundle.registry.uploads import Uploads
+    from airgap_bundle.registry.wsgi import StartResponse
+
+    # A request, a repository, and what follows it in the path.
+    Handler = Callable[[Request, str, str], Reply]
+
+_READING = frozenset({"GET", "HEAD"})
+# What our own errors are called in the protocol.
+_STORE_CODES = {
+    "AB-STORE-INCOMPLETE": (HTTPStatus.BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
+    "AB-STORE-SIZE": (HTTPStatus.BAD_REQUEST, "SIZE_INVALID"),
+    "AB-STORE-DIGEST": (HTTPStatus.BAD_REQUEST, "DIGEST_INVALID"),
+    "AB-STORE-SPACE": (HTTPStatus.INSUFFICIENT_STORAGE, "DENIED"),
+}
+_STORE_WORDS = {
+    "MANIFEST_BLOB_UNKNOWN": "the manifest names something that the repository does not hold",
+    "SIZE_INVALID": "the manifest gives another size than that of the blob",
+    "DIGEST_INVALID": "the content has another digest",
+    "DENIED": "the registry has no room left",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Route:
+    pattern: re.Pattern[str]
+    handlers: Mapping[str, Handler]
+
+
+class RegistryApplication:
+    """The WSGI application over one registry directory. Safe for many threads.
+
+    Without `allow_push` it only answers questions, and refuses every other method before it looks at anything.
+    """
+
+    def __init__(self, registry: DirectoryRegistry, uploads: Uploads, *, allow_push: bool) -> None:
+        self._storage = registry.storage
+        self._allow_push = allow_push
+        blobs = BlobRoutes(registry.storage, uploads)
+        manifests = ManifestRoutes(registry)
+        read, push = manifests.read, manifests.push
+        self._routes = (
+            _route(r"/v2/?()()", GET=_version, HEAD=_version),
+            _route(r"/v2/_catalog()()", GET=manifests.catalogue),
+            _route(r"/v2/(.+)/tags/list()", GET=manifests.tags),
+            _route(r"/v2/(.+)/manifests/([^/]+)", GET=read, HEAD=read, PUT=push, DELETE=manifests.delete),
+            _route(r"/v2/(.+)/referrers/([^/]+)", GET=manifests.referrers),
+            _route(r"/v2/(.+)/blobs/uploads/?()", POST=blobs.start),
+            _route(
+                r"/v2/(.+)/blobs/uploads/([^/]+)",
+                GET=blobs.status,
+                PATCH=blobs.append,
+                PUT=blobs.finish,
+                DELETE=blobs.cancel,
+            ),
+            _route(r"/v2/(.+)/blobs/([^/]+)", GET=blobs.read, HEAD=blobs.read, DELETE=blobs.delete),
+        )
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        try:
+            reply = self._answer(read_request(environ))
+        except RefusedError as error:
+            reply = refusal(error)
+        return send(reply, start_response, head=environ["REQUEST_METHOD"] == "HEAD")
+
+    def _answer(self, request: Request) -> Reply:
+        try:
+            return self._dispatch(request)
+        except BodyError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "SIZE_INVALID", str(error)) from error
+        except SlowBodyError as error:
+            raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "BLOB_UPLOAD_INVALID", str(error)) from error
+        except ContentMismatchError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "DIGEST_INVALID", str(error)) from error
+        except TooManyUploadsError as error:
+            message = "too many uploads are under way; finish or cancel some"
+            headers = [("Retry-After", "10")]
+            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message, headers=headers) from error
+        except UploadBusyError as error:
+            message = "another request is writing to this upload"
+            raise RefusedError(HTTPStatus.CONFLICT, "BLOB_UPLOAD_INVALID", message) from error
+        except AirgapError as error:
+            raise _internal(error) from error
+
+    def _dispatch(self, request: Request) -> Reply:
+        for route in self._routes:
+            match = route.pattern.fullmatch(request.path)
+            if match is not None:
+                return self._handle(request, route, match[1], match[2])
+        raise RefusedError(HTTPStatus.NOT_FOUND, "UNSUPPORTED", "there is nothing at this address")
+
+    def _handle(self, request: Request, route: _Route, name: str, rest: str) -> Reply:
+        handler = route.handlers.get(request.method)
+        if request.method not in _READING and not self._allow_push:
+            headers = [("Allow", "GET, HEAD")]
+            message = "this registry is read-only: it is served without permission to push"
+            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", message, headers=headers)
+        if handler is None:
+            headers = [("Allow", ", ".join(sorted(route.handlers)))]
+            message = "this method means nothing here"
+            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", message, headers=headers)
+        return handler(request, self._repository(request, name) if name else "", rest)
+
+    def _repository(self, request: Request, name: str) -> str:
+        """The repository that is meant: of that name, or where it is not there that below the host in `?ns=`."""
+        try:
+            check_repository(name)
+        except InvalidValueError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "not a repository name") from error
+        host = request.first("ns")
+        if host is None:
+            return name
+        if request.method not in _READING:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", "`ns` is for pulls only")
+        try:
+            below = check_repository(f"{check_host(host).lower().replace(':', '_')}/{name}")
+        except InvalidValueError as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "`ns` is not a registry host") from error
+        return name if self._storage.has_repository(name) else below
+
+
+def _route(pattern: str, **handlers: Handler) -> _Route:
+    return _Route(pattern=re.compile(pattern), handlers=handlers)
+
+
+def _version(request: Request, repository: str, rest: str) -> Reply:  # noqa: ARG001 - the shape of every handler
+    return json_reply({})
+
+
+def _internal(error: AirgapError) -> RefusedError:
+    """What a client is told of trouble on this side: its kind, and nothing of this machine."""
+    status, code = _STORE_CODES.get(error.code, (HTTPStatus.INTERNAL_SERVER_ERROR, "UNKNOWN"))
+    return RefusedError(status, code, _STORE_WORDS.get(code, f"the registry is in trouble ({error.code})"))
