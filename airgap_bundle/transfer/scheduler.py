@@ -14,7 +14,7 @@ from airgap_bundle.core.content import new_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     Job = Callable[[memoryview], None]
 
@@ -55,29 +55,53 @@ def run_all(
     The first error cancels the rest and is raised when all workers have stopped; so is KeyboardInterrupt. `abort` is
     called then, to wake workers that wait for the network.
     """
-    waiting = iter(jobs)
-    lock = threading.Lock()
-
-    def work() -> None:
-        buffer = new_buffer()
-        while True:
-            cancellation.check()
-            with lock:
-                job = next(waiting, None)
-            if job is None:
-                return
-            job(buffer)
-
-    futures = [executor.submit(work) for _ in range(workers)]
+    share = _Share(jobs, cancellation)
+    futures: list[Future[None]] = []
     try:
+        for _ in range(workers):
+            futures.append(executor.submit(share.work))  # noqa: PERF401 - those of a broken loop are waited for too
         pending = set(futures)
-        while pending:
-            done, pending = wait(pending, timeout=_WAKE_SECONDS, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
+        while pending and not share.failures:
+            _, pending = wait(pending, timeout=_WAKE_SECONDS, return_when=FIRST_EXCEPTION)
     except BaseException:
-        cancellation.cancel()
-        if abort is not None:
-            abort()
-        wait(futures)
+        _stop(futures, cancellation, abort)
         raise
+    if share.failures:
+        _stop(futures, cancellation, abort)
+        raise share.failures[0]
+    for future in futures:
+        future.result()  # a worker that the executor never started has done nothing, and must not look like success
+
+
+def _stop(futures: list[Future[None]], cancellation: Cancellation, abort: Callable[[], None] | None) -> None:
+    cancellation.cancel()
+    if abort is not None:
+        abort()
+    wait(futures)
+
+
+class _Share:
+    """The jobs that are left, and what went wrong, as all workers see them."""
+
+    def __init__(self, jobs: Iterable[Job], cancellation: Cancellation) -> None:
+        self._waiting = iter(jobs)
+        self._cancellation = cancellation
+        self._lock = threading.Lock()
+        self.failures: list[BaseException] = []
+
+    def work(self) -> None:
+        """Take up one job after another, until none is left or somebody has failed."""
+        try:
+            buffer = new_buffer()
+            while (job := self._next()) is not None:
+                job(buffer)
+        except BaseException as error:
+            # Said here and not where it is waited for: so nobody takes up another job, and the first is known.
+            self.failures.append(error)
+            self._cancellation.cancel()
+            raise
+
+    def _next(self) -> Job | None:
+        self._cancellation.check()
+        with self._lock:
+            return next(self._waiting, None)
