@@ -24,18 +24,21 @@ MAX_DOCUMENTS = 10_000
 def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[Document]:
     """The document of `root`, then those below it: a parent before its children, each once, in the order they stand.
 
-    Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there are too many.
+    Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there are too many, or
+    where one digest is given two types or sizes: what is an index to one reader must be one to all (CVE-2021-41190).
     """
-    seen: set[Digest] = set()
+    seen: dict[Digest, Descriptor] = {}
     # A stack of (descriptor, depth), so that a hostile index cannot make Python recurse.
     waiting = [(root, 0)]
     while waiting:
         descriptor, depth = waiting.pop()
-        if descriptor.digest in seen:
+        if (before := seen.get(descriptor.digest)) is not None:
+            if before != descriptor:
+                raise InvalidValueError(f"{descriptor.digest} is described in two ways")
             continue
         if depth > MAX_DEPTH:
             raise InvalidValueError(f"{root.digest}: indexes nested deeper than {MAX_DEPTH}")
-        seen.add(descriptor.digest)
+        seen[descriptor.digest] = descriptor
         if len(seen) > MAX_DOCUMENTS:
             raise InvalidValueError(f"{root.digest}: more than {MAX_DOCUMENTS} image manifests")
         document = load(descriptor)
