@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airgap_bundle.core import strictjson
-from airgap_bundle.core.content import Digest
+from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import Platform, check_repository, check_tag
 
@@ -30,6 +30,7 @@ ITEM_KINDS = ("image", "chart", "artifact", "files", "attached")
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _MAX_NAME = 64
+_MAX_QUOTED = 160
 T = TypeVar("T")
 
 
@@ -85,6 +86,9 @@ class Item:
             raise InvalidValueError(f"not a kind of item: {self.kind[:40]!r}")
         if not 0 < len(self.source) <= MAX_TEXT:
             raise InvalidValueError("an item's source is empty or longer than 1,024 characters")
+        Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+        if self.digest.algorithm != "sha256":
+            raise InvalidValueError(f"a bundle holds sha256 only: {self.digest}")
         check_repository(self.path)
         if self.tag:
             check_tag(self.tag)
@@ -128,17 +132,33 @@ class Inventory:
         if len(by_digest) != len(self.blobs) + len(self.assumed):
             raise InvalidValueError("a blob is listed twice")
         object.__setattr__(self, "by_digest", by_digest)
-        names = [(item.path, item.tag) for item in self.items if item.tag]
-        if len(set(names)) != len(names):
-            twice = next(name for n, name in enumerate(names) if name in names[:n])
-            raise InvalidValueError(f"two items would land on one name: {twice[0]}:{twice[1]}")
         if not self.items:
             raise InvalidValueError("no items")
+        if self.total_bytes > strictjson.MAX_INTEGER:
+            # Far beyond any medium; without it offsets could grow past what a file can be asked for.
+            raise InvalidValueError(f"more than {strictjson.MAX_INTEGER} bytes of content")
+        _check_items(self.items, by_digest, {blob.digest for blob in self.blobs})
 
     @property
     def total_bytes(self) -> int:
         """Bytes of content, without headers and padding."""
         return sum(blob.size for blob in self.blobs)
+
+
+def _check_items(items: tuple[Item, ...], by_digest: Mapping[Digest, BlobEntry], carried: set[Digest]) -> None:
+    """No name is given twice, and every item's top document is in the bundle, as long as the item says."""
+    names: set[tuple[str, str]] = set()
+    for item in items:
+        entry = by_digest.get(item.digest)
+        if entry is None or item.digest not in carried:
+            raise InvalidValueError(f"no blob is listed for {item.source[:_MAX_QUOTED]}: {item.digest}")
+        if entry.size != item.size:
+            raise InvalidValueError(f"{item.digest} is listed with {entry.size} bytes and, as an item, {item.size}")
+        if item.original is not None and item.original not in by_digest:
+            raise InvalidValueError(f"no blob is listed for the original index {item.original}")
+        if item.tag and (item.path, item.tag) in names:
+            raise InvalidValueError(f"two items would land on one name: {item.path}:{item.tag}")
+        names.add((item.path, item.tag))
 
 
 def check_product(name: str) -> str:
@@ -224,7 +244,7 @@ def parse_inventory(raw: bytes) -> Inventory:
     if (kind := reader.text("_type")) != INVENTORY_TYPE:
         raise InvalidValueError(f"_type is {kind[:120]!r} where an inventory is {INVENTORY_TYPE!r}")
     version = reader.text("format")
-    if version.partition(".")[0] != FORMAT.partition(".")[0]:
+    if version != FORMAT:
         raise InvalidValueError(f"format {version[:20]!r} is not one that this version reads ({FORMAT})")
     inventory = Inventory(
         name=reader.text("name"),
@@ -311,7 +331,10 @@ class _Fields:
     def texts_by_name(self) -> dict[str, str]:
         values, self._left = self._left, {}
         if not all(isinstance(value, str) and len(value) <= MAX_TEXT for value in values.values()):
-            raise InvalidValueError(f"{self._path} is not a map of strings")
+            raise InvalidValueError(f"{self._path[:-1]} is not a map of strings")
+        if not all(key.isascii() and len(key) <= MAX_TEXT for key in values):
+            # RFC 8785 sorts keys as UTF-16, Python by code point; in ASCII the two agree.
+            raise InvalidValueError(f"{self._path[:-1]} has a key that is not ASCII, or too long")
         return values
 
     def named_blob(self) -> dict[str, Any]:
