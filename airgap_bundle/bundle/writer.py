@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+# What a file system says that has no way to flush a directory, or a directory that may not be read.
+_CANNOT_FLUSH = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM}
+# Each further one needs another process to publish or remove the file at that very moment.
+_OPEN_ATTEMPTS = 5
 
 
 def partial_path(out: Path) -> Path:
@@ -37,19 +41,7 @@ class PartialFile:
     def __init__(self, out: Path) -> None:
         self.out = out
         self.path = partial_path(out)
-        try:
-            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._fd)
-            raise HostError(
-                "AB-HOST-BUSY",
-                f"another process is writing {self.path}",
-                hint="wait until it is done, or choose another output",
-            ) from error
+        self._fd = _open_locked(self.path)
 
     def reset(self, total_bytes: int) -> None:
         """Forget what an earlier run left, and be `total_bytes` long, all of them zero."""
@@ -101,16 +93,17 @@ class PartialFile:
         try:
             os.link(self.path, self.out)
         except FileExistsError as error:
-            raise HostError(
-                "AB-HOST-EXISTS", f"{self.out} appeared in the meantime", hint="move it away and run the command again"
-            ) from error
+            raise _exists(self.out) from error
         except OSError as error:
-            # FAT and some network file systems have no links; there a rename must do.
             if error.errno not in _CANNOT_LINK:
                 raise cannot_write(self.out, error) from error
+            # FAT and some network file systems have no links; there a rename must do, which would replace. Whoever
+            # else writes this bundle is kept out by the lock, so it is enough to look.
+            if os.path.lexists(self.out):
+                raise _exists(self.out) from error
             self._attempt(os.rename, self.path, self.out)
         else:
-            self.path.unlink()
+            self._attempt(os.unlink, self.path)
         sync_directory(self.out.parent)
 
     def discard(self) -> None:
@@ -126,6 +119,61 @@ class PartialFile:
             return call(*args, **kwargs)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def _open_locked(path: Path) -> int:
+    """A descriptor of the file called `path`, made if missing, that nobody else writes to.
+
+    Another process may have published the file between our opening and our locking it, or may have been killed after
+    it gave the file its name and before it removed this one. Then `path` is a second name of a finished bundle, or
+    none at all, and writing would destroy what was published: so it is left alone and a new file is made.
+    """
+    for _ in range(_OPEN_ATTEMPTS):
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_only_name(path, descriptor):
+                return descriptor
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise _busy(path) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise cannot_write(path, error) from error
+        os.close(descriptor)
+    raise _busy(path)
+
+
+def _is_only_name(path: Path, descriptor: int) -> bool:
+    """Whether the file is called `path` and nothing else; a second name of a finished bundle is removed."""
+    opened = os.fstat(descriptor)
+    try:
+        named = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    if not os.path.samestat(opened, named):
+        return False
+    if opened.st_nlink > 1:
+        path.unlink()
+        return False
+    return True
+
+
+def _exists(path: Path) -> HostError:
+    return HostError(
+        "AB-HOST-EXISTS", f"{path} appeared in the meantime", hint="move it away and run the command again"
+    )
+
+
+def _busy(path: Path) -> HostError:
+    return HostError(
+        "AB-HOST-BUSY",
+        f"another process is writing {path}",
+        hint="wait until it is done, or choose another output",
+    )
 
 
 class RegionSink:
@@ -192,9 +240,13 @@ def cannot_write(path: Path, error: OSError) -> HostError:
 
 
 def sync_directory(path: Path) -> None:
-    """A new name in `path` survives a power cut when this returns."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """A new name in `path` survives a power cut when this returns, where the file system can promise it."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise cannot_write(path, error) from error
