@@ -71,7 +71,6 @@ class UnverifiedHead:
     inventory_raw: bytes = field(repr=False)
     signatures: tuple[SignatureFile, ...]
     members: tuple[MemberEntry, ...]
-    index_raw: bytes = field(repr=False)
     manifest_raw: bytes = field(repr=False)
     lock_raw: bytes = field(repr=False)
     area_at: int
@@ -86,7 +85,8 @@ class UnverifiedHead:
 def read_head(medium: Medium) -> UnverifiedHead:
     """Read everything up to the first blob, within the limits of each member; `BundleError` where it is not ours."""
     position = 0
-    contents: dict[str, bytes] = {}
+    kept: dict[str, bytes] = {}
+    members: list[MemberEntry] = []
     for expected in _ORDER:
         block = _read(medium, position, BLOCK_BYTES)
         name, size = _header(medium, block, position)
@@ -96,28 +96,28 @@ def read_head(medium: Medium) -> UnverifiedHead:
             raise _malformed(medium, position, f"the member {name} stands where {expected} should")
         if size > _MAX_BYTES[name]:
             raise _malformed(medium, position, f"{name} claims {size} bytes; {_MAX_BYTES[name]} are allowed")
-        data = _read(medium, position + BLOCK_BYTES, size + padding_of(size))
-        if data[size:].strip(b"\0"):
+        data = _fill(medium, position + BLOCK_BYTES, size)
+        position += BLOCK_BYTES + size
+        if _fill(medium, position, padding_of(size)).strip(b"\0"):
             raise _malformed(medium, position, f"the padding behind {name} is not empty")
-        contents[name] = data[:size]
-        position += BLOCK_BYTES + len(data)
-    if contents[layout.OCI_LAYOUT] != layout.OCI_LAYOUT_CONTENT:
+        position += padding_of(size)
+        # The views can be large and are only compared: their digest is enough.
+        if name not in {layout.OCI_LAYOUT, layout.INVENTORY}:
+            members.append(MemberEntry(name=name, digest=Digest.of(memoryview(data)), size=size))
+        if name not in {layout.INDEX, layout.DOCKER_MANIFEST}:
+            kept[name] = bytes(data)
+    if kept[layout.OCI_LAYOUT] != layout.OCI_LAYOUT_CONTENT:
         raise _malformed(medium, 0, "oci-layout does not say version 1.0.0")
     try:
         signatures = parse_area(_read(medium, position, layout.SIGNATURE_AREA_BYTES))
     except InvalidValueError as error:
         raise _malformed(medium, position, str(error)) from error
     return UnverifiedHead(
-        inventory_raw=contents[layout.INVENTORY],
+        inventory_raw=kept[layout.INVENTORY],
         signatures=signatures,
-        members=tuple(
-            MemberEntry(name=name, digest=Digest.of(data), size=len(data))
-            for name, data in contents.items()
-            if name not in {layout.OCI_LAYOUT, layout.INVENTORY}
-        ),
-        index_raw=contents[layout.INDEX],
-        manifest_raw=contents[layout.MANIFEST],
-        lock_raw=contents[layout.LOCK],
+        members=tuple(members),
+        manifest_raw=kept[layout.MANIFEST],
+        lock_raw=kept[layout.LOCK],
         area_at=position,
         head_bytes=position + layout.SIGNATURE_AREA_BYTES,
     )
@@ -164,7 +164,7 @@ class BundleReader:
                 f"{self.medium.name} does not have the members that its signed inventory names",
                 hint=_COPY_AGAIN,
             )
-        if not self.inventory.assumed and views.index_json(self.inventory.items) != self._head.index_raw:
+        if not self.inventory.assumed and _index_of(self.inventory) not in self._head.members:
             raise BundleError(
                 "AB-BUNDLE-INDEX",
                 f"index.json in {self.medium.name} disagrees with the inventory",
@@ -188,22 +188,19 @@ class BundleReader:
     @contextmanager
     def open_blob(self, digest: Digest) -> Iterator[BlobSource]:
         """The bytes of one blob, as a source for `copy_verified`; header and padding are checked on the way."""
-        yield BlobSource(self.medium, self.layout.extents[digest])
+        yield BlobSource(self.medium, self._extent(digest))
 
     def load(self, descriptor: Descriptor) -> Document:
         """The image document that `descriptor` names; `BundleError` where it is damaged, missing or malformed.
 
         From a stream they must be asked for in the order of the bundle: item by item, parents before children.
         """
-        entry = self.inventory.by_digest.get(descriptor.digest)
-        if entry is None or descriptor.digest not in self.layout.extents:
-            raise BundleError(
-                "AB-BUNDLE-INCOMPLETE",
-                f"{self.medium.name} lacks the image manifest {descriptor.digest}",
-                hint="the bundle is incomplete although it is signed; ask whoever built it for a new one",
-            )
-        if entry.size > MAX_DOCUMENT_BYTES or entry.size != descriptor.size:
-            raise _bad_document(self.medium.name, descriptor, "its size is not the one that points to it")
+        size = self._extent(descriptor.digest).size
+        if size != descriptor.size:
+            what = f"it has {size} bytes, and what points to it says {descriptor.size}"
+            raise _bad_document(self.medium.name, descriptor, what)
+        if size > MAX_DOCUMENT_BYTES:
+            raise _bad_document(self.medium.name, descriptor, f"it has {size} bytes; {MAX_DOCUMENT_BYTES} are allowed")
         raw = self._loaded.get(descriptor.digest)
         if raw is None:
             raw = self.read_blob(descriptor.digest)
@@ -220,11 +217,21 @@ class BundleReader:
 
     def read_blob(self, digest: Digest) -> bytes:
         """A small blob as a whole; `BundleError` where it is damaged."""
-        size = self.layout.extents[digest].size
+        size = self._extent(digest).size
         sink = io.BytesIO()
         with self.open_blob(digest) as source, damage_of(self.medium.name, digest):
             copy_verified(source, sink, digest=digest, size=size, buffer=new_buffer(max(1, size)))
         return sink.getvalue()
+
+    def _extent(self, digest: Digest) -> Extent:
+        extent = self.layout.extents.get(digest)
+        if extent is None:
+            raise BundleError(
+                "AB-BUNDLE-INCOMPLETE",
+                f"{self.medium.name} does not hold {digest}",
+                hint="the bundle is incomplete although it is signed; ask whoever built it for a new one",
+            )
+        return extent
 
     def check_end(self) -> None:
         """Two blocks of zeros end the bundle, and nothing follows."""
@@ -281,6 +288,10 @@ def damage_of(medium_name: str, digest: Digest) -> Iterator[None]:
 
 def _read(medium: Medium, offset: int, size: int) -> bytes:
     """Exactly `size` bytes, or a bundle that was cut short."""
+    return bytes(_fill(medium, offset, size))
+
+
+def _fill(medium: Medium, offset: int, size: int) -> bytearray:
     data = bytearray(size)
     window = memoryview(data)
     done = 0
@@ -289,7 +300,13 @@ def _read(medium: Medium, offset: int, size: int) -> bytes:
         if count == 0:
             raise _truncated(medium, offset + done)
         done += count
-    return bytes(data)
+    window.release()
+    return data
+
+
+def _index_of(inventory: Inventory) -> MemberEntry:
+    data = views.index_json(inventory.items)
+    return MemberEntry(name=layout.INDEX, digest=Digest.of(data), size=len(data))
 
 
 def _header(medium: Medium, block: bytes, position: int) -> tuple[str, int]:
