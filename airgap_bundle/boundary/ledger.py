@@ -15,7 +15,7 @@ import hashlib
 from typing import TYPE_CHECKING, Self
 
 from airgap_bundle.boundary.ledger_database import Database
-from airgap_bundle.boundary.ledger_values import Begun, EnrolledPolicy, History, TagMove, TagOwner
+from airgap_bundle.boundary.ledger_values import Begun, EnrolledPolicy, TagMove, TagOwner
 from airgap_bundle.boundary.moments import moment_text, parse_moment
 from airgap_bundle.boundary.receipt import AuditHead, Outcome, Receipt, check_destination, receipt_id
 from airgap_bundle.boundary.receipt_files import ReceiptFiles
@@ -25,12 +25,14 @@ from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.core.text import printable
+from airgap_bundle.trust.freshness import Accepted, high_water_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from airgap_bundle.boundary.state import StateDirectory
+    from airgap_bundle.trust.freshness import History
 
 # A reason is a sentence, perhaps with the answer of a registry in it.
 _MAX_REASON_CHARACTERS = 1000
@@ -188,24 +190,45 @@ class Ledger:
         """Whether a bundle was imported by this machine before, to any destination."""
         return bool(self._database.rows("SELECT 1 FROM receipts WHERE bundle_id = ? LIMIT 1", bundle_id))
 
-    def history(self, product: str, destination: str, revoked: Container[Digest] = frozenset()) -> History:
-        """What a new bundle is measured against. Revoked bundles do not count; partial ones only for the time."""
-        highest = created = None
-        for raw, sha256, bundle_id in self._database.each(
-            "SELECT raw, sha256, bundle_id FROM receipts WHERE product = ? AND destination = ? AND NOT is_partial"
-            " ORDER BY sequence DESC, number DESC",
+    def history(
+        self,
+        product: str,
+        destination: str,
+        revoked: Collection[Digest] = frozenset(),
+        *,
+        in_destination: Iterable[Receipt] = (),
+    ) -> History:
+        """What a new bundle is measured against: the ledger's own receipts, and those that DEST keeps.
+
+        Partial imports and revoked bundles do not raise the mark; held ones do. Receipts of DEST for another product or
+        destination are passed over. They can only raise the mark; where there are some and the ledger has none for this
+        destination, the history is not adopted.
+        """
+        kept = [one for one in in_destination if (one.product, one.destination) == (product, destination)]
+        theirs = [
+            Accepted(bundle_id=one.bundle_id, sequence=one.sequence, created=one.created)
+            for one in kept
+            if not one.partial
+        ]
+        is_known = self._database.rows("SELECT 1 FROM receipts WHERE destination = ? LIMIT 1", destination)
+        return high_water_mark(
+            [*self.accepted(product, destination), *theirs],
+            revoked,
+            newest_created=self._newest_created(revoked),
+            is_adopted=bool(is_known) or not kept,
+        )
+
+    def accepted(self, product: str, destination: str) -> tuple[Accepted, ...]:
+        """The bundles of a product that came to a destination other than in part, oldest sequence first."""
+        rows = self._database.rows(
+            "SELECT DISTINCT sequence, bundle_id, created FROM receipts"
+            " WHERE product = ? AND destination = ? AND NOT is_partial ORDER BY sequence, bundle_id",
             *(product, destination),
-        ):
-            if Digest(bundle_id) not in revoked:
-                highest = self._believed(raw, sha256)
-                break
-        for text, bundle_id in self._database.each("SELECT created, bundle_id FROM receipts ORDER BY created DESC"):
-            if Digest(bundle_id) not in revoked:
-                created = parse_moment(text)
-                break
-        if highest is None:
-            return History(created=created)
-        return History(sequence=highest.sequence, bundle_id=highest.bundle_id, created=created)
+        )
+        return tuple(
+            Accepted(bundle_id=Digest(bundle_id), sequence=sequence, created=parse_moment(created))
+            for sequence, bundle_id, created in rows
+        )
 
     def enrol_policy(self, destination: str, policy_digest: Digest, policy_version: int, *, at: datetime) -> None:
         """Bind a destination to the policy of its first import; the same again changes nothing.
@@ -292,6 +315,14 @@ class Ledger:
                     *(receipt.destination, item.path, item.tag, receipt.product, item.digest, number),
                 )
         return is_current
+
+    def _newest_created(self, revoked: Collection[Digest]) -> datetime | None:
+        """The newest time of any bundle of any product: this machine's clock cannot be far behind it."""
+        query = "SELECT created, bundle_id FROM receipts ORDER BY created DESC"
+        return next(
+            (parse_moment(text) for text, bundle_id in self._database.each(query) if Digest(bundle_id) not in revoked),
+            None,
+        )
 
     def _rebuild(self) -> Iterator[str]:
         """Fill an empty ledger from the receipts beside it, in the order of the times in them."""

@@ -12,19 +12,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class History:
-    """What has come before. Nothing has: `sequence` is -1 and the others are None.
-
-    `sequence` and `bundle_id` are the highest of the product at the destination, partial imports left out; `created`
-    is the newest time of any bundle that was accepted here, which the clock cannot be behind.
-    """
-
-    sequence: int = -1
-    bundle_id: Digest | None = None
-    created: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class EnrolledPolicy:
     """The policy that a destination is bound to, and since when."""
 
