@@ -27,12 +27,11 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageEntry(Entry):
-    """An image. `written` is the reference as it stands in the manifest, `path` what `as` says ("" if nothing)."""
+class ReferenceEntry(Entry):
+    """Something asked of a registry. `written` is the reference as it stands in the manifest, `path` what `as` says."""
 
     reference: Reference
     written: str = field(default="", compare=False)
-    platforms: tuple[Platform, ...] = ()
     path: str = ""
 
     @property
@@ -44,25 +43,23 @@ class ImageEntry(Entry):
     def target(self) -> tuple[str, str]:
         """Path below DEST, and tag ("" where only a digest was given)."""
         return self.path or default_path(self.reference.host, self.reference.repository), self.reference.tag
+
+    @property
+    def names_a_tag(self) -> bool:
+        """Whether the reference was written with a tag, or got `latest` because it had neither tag nor digest."""
+        return ":" in self.written.partition("@")[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ArtifactEntry(Entry):
+class ImageEntry(ReferenceEntry):
+    """An image. Empty `platforms` leaves it to the manifest (`Manifest.platforms_of`)."""
+
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArtifactEntry(ReferenceEntry):
     """Any other OCI artifact; always travels whole."""
-
-    reference: Reference
-    written: str = field(default="", compare=False)
-    path: str = ""
-
-    @property
-    def source(self) -> str:
-        """The reference in full."""
-        return str(self.reference)
-
-    @property
-    def target(self) -> tuple[str, str]:
-        """Path below DEST, and tag ("" where only a digest was given)."""
-        return self.path or default_path(self.reference.host, self.reference.repository), self.reference.tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

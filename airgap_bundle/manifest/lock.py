@@ -22,6 +22,7 @@ from airgap_bundle.manifest.locked import (
     LockedItem,
     LockedPlatform,
 )
+from airgap_bundle.manifest.staleness import staleness
 
 if TYPE_CHECKING:
     import os
@@ -36,6 +37,7 @@ __all__ = [
     "dump_lock",
     "lock_path",
     "parse_lock",
+    "staleness",
 ]
 
 API_VERSION = "airgap-bundle/lock.v1"

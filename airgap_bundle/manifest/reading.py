@@ -108,7 +108,7 @@ def workload(value: Value) -> WorkloadEntry:
     """A map with one of `compose`, `kubernetes` and `list`."""
     fields = _fields(value, "a map with 'compose', 'kubernetes' or 'list'")
     kind = fields.choose("compose", "kubernetes", "list")
-    path = fields.get(kind, converted(words.local_path), "")
+    path = fields.get(kind or "compose", converted(words.local_path), "")
     fields.finish()
     return WorkloadEntry(kind=kind, path=path, place=value.place, where=value.path)
 

@@ -1,0 +1,66 @@
+"""The rules of `airgap-manifest check`: what parses but is unwise.
+
+One file per rule; `RULES` is the list. To add one: its file, a line here, and its page `pages/<code>.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.manifest.rules import (
+    duplicate,
+    expiry,
+    insecure_source,
+    local_file,
+    mutable_tag,
+    no_checksum,
+    no_tag,
+    nothing_travels,
+    one_name,
+    pinned_platforms,
+    reserved_name,
+    short_name,
+    stale_lock,
+    tag_and_digest,
+    unknown_platform,
+    version_range,
+)
+from airgap_bundle.manifest.rules.rule import Context, Rule
+
+if TYPE_CHECKING:
+    from airgap_bundle.core.report import Finding
+    from airgap_bundle.manifest.locked import Lock
+    from airgap_bundle.manifest.model import Manifest
+
+RULES: tuple[Rule, ...] = (
+    duplicate.RULE,
+    one_name.RULE,
+    short_name.RULE,
+    mutable_tag.RULE,
+    insecure_source.RULE,
+    no_tag.RULE,
+    tag_and_digest.RULE,
+    pinned_platforms.RULE,
+    unknown_platform.RULE,
+    expiry.RULE,
+    stale_lock.RULE,
+    local_file.RULE,
+    version_range.RULE,
+    nothing_travels.RULE,
+    no_checksum.RULE,
+    reserved_name.RULE,
+)
+
+
+def check_manifest(manifest: Manifest, *, lock: Lock | None = None, now: int | None = None) -> tuple[Finding, ...]:
+    """Everything that the offline rules find, in the order of the file.
+
+    `lock` is the lock beside the manifest, None if there is none yet. `now` (seconds since 1970) lets the rules judge
+    expiry. Reads the directory of the manifest (AGM012) and nothing else.
+    """
+    context = Context(manifest=manifest, lock=lock, now=now)
+    found = [finding for rule in RULES if rule.offline for finding in rule.findings(context)]
+    return tuple(sorted(found, key=lambda finding: (finding.place.line, finding.place.column, finding.code)))
+
+
+__all__ = ["RULES", "Context", "Rule", "check_manifest"]

@@ -1,0 +1,66 @@
+"""What a rule is: a code, a title, how bad it is, and a function from a manifest to problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.report import Finding, Place, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from airgap_bundle.manifest.entries import Entry
+    from airgap_bundle.manifest.locked import Lock
+    from airgap_bundle.manifest.model import Manifest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What rules look at. `lock` is None where none was made yet; `now` is None where the clock is not to be asked."""
+
+    manifest: Manifest
+    lock: Lock | None = None
+    now: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that a rule found. `severity` is None where it is the rule's."""
+
+    place: Place
+    where: str
+    message: str
+    hint: str = ""
+    severity: Severity | None = None
+
+    @classmethod
+    def at(cls, entry: Entry, message: str, *, hint: str = "", severity: Severity | None = None) -> Problem:
+        """A problem of an entry."""
+        return cls(place=entry.place, where=entry.where, message=message, hint=hint, severity=severity)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """A rule of `airgap-manifest check`. `offline` rules need nothing but the manifest and the files beside it.
+
+    The code is stable, and so is the page `pages/<code>.md` that `explain` prints.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    check: Callable[[Context], Iterable[Problem]]
+    offline: bool = True
+
+    def findings(self, context: Context) -> Iterator[Finding]:
+        """Run the rule."""
+        for problem in self.check(context):
+            yield Finding(
+                code=self.code,
+                severity=problem.severity or self.severity,
+                message=problem.message,
+                place=problem.place,
+                path=problem.where,
+                hint=problem.hint,
+            )
