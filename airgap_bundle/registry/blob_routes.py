@@ -202,8 +202,6 @@ def _span(text: str | None, size: int) -> tuple[int, int] | None:
         begin, end = max(0, size - int(match[3])), size
     else:
         begin, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
-        if match[2] and int(match[2]) < begin:
-            return None
     if begin >= end:
         raise RefusedError(
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,

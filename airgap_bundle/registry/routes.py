@@ -15,7 +15,7 @@ from airgap_bundle.core.content import ContentMismatchError
 from airgap_bundle.core.errors import AirgapError, InvalidValueError
 from airgap_bundle.core.oci import check_host, check_repository
 from airgap_bundle.registry.blob_routes import BlobRoutes
-from airgap_bundle.registry.connection import BodyError, SlowBodyError
+from airgap_bundle.registry.incoming import BodyError, SlowBodyError
 from airgap_bundle.registry.manifest_routes import ManifestRoutes
 from airgap_bundle.registry.uploads import TooManyUploadsError, UploadBusyError
 from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply, read_request, refusal, send

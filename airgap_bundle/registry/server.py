@@ -21,7 +21,7 @@ from cheroot import wsgi as cheroot_wsgi
 
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.text import printable
-from airgap_bundle.registry.connection import (
+from airgap_bundle.registry.incoming import (
     HEADER_SECONDS,
     MAX_HEADER_BYTES,
     Body,
@@ -113,6 +113,12 @@ def _file(server: _Server, sock: Any, mode: str) -> SocketReader | SocketWriter:
 class _Gateway(cheroot_wsgi.Gateway_10):
     """Between cheroot and the application: sends files, and writes the line in the log."""
 
+    status = "---"
+
+    def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        self.status = status
+        return super().start_response(status, headers, exc_info)
+
     def respond(self) -> None:
         began = time.monotonic()
         reply = self.req.server.wsgi_app(self.env, self.start_response)
@@ -126,7 +132,7 @@ class _Gateway(cheroot_wsgi.Gateway_10):
         finally:
             if isinstance(reply, FileSlice):
                 reply.close()
-            self.req.server.log_request(self.env, self.req, time.monotonic() - began)
+            self.req.server.log_request(self.env, self.status, time.monotonic() - began)
 
 
 def _send_file(sock: Any, part: FileSlice, idle_seconds: float) -> None:
@@ -157,6 +163,8 @@ class _Server(cheroot_wsgi.Server):
     max_request_header_size = MAX_HEADER_BYTES
     keep_alive_conn_limit = _MAX_CONNECTIONS
     version = "airgap-bundle"
+    # How often it looks whether it has been stopped, and which connections have idled too long.
+    expiration_interval = 0.1
 
     def __init__(self, address: tuple[str, int], application: RegistryApplication, log: Log | None) -> None:
         super().__init__(
@@ -189,12 +197,11 @@ class _Server(cheroot_wsgi.Server):
             conn.waited = True
             self.put_conn(conn)
 
-    def log_request(self, environ: dict[str, Any], request: _Request, seconds: float) -> None:
+    def log_request(self, environ: dict[str, Any], status: str, seconds: float) -> None:
         """One line for one request."""
         if self._log is not None:
-            status = str(request.status or b"---", "ascii")[:3]
             asked = f"{environ['REQUEST_METHOD']} {environ['REQUEST_URI']}"
-            self._log(printable(f"{environ['REMOTE_ADDR']} {asked} {status} {seconds:.3f} s"))
+            self._log(printable(f"{environ['REMOTE_ADDR']} {asked} {status[:3]} {seconds:.3f} s"))
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
         """What cheroot has to say: to the module's logger, never to the client."""

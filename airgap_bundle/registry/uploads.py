@@ -56,12 +56,11 @@ class Uploads:
         self._running: dict[str, _Running] = {}
         self._lock = threading.Lock()
         self._last_sweep = 0.0
-        with durable.host_errors(contents.root, "be opened"):
-            durable.make_directory(self._directory)
 
     def start(self, repository: str, *, algorithm: str = "sha256") -> str:
         """Begin an upload; its identifier. Raises `TooManyUploadsError`."""
         with durable.host_errors(self._contents.root, "begin an upload"):
+            durable.make_directory(self._directory)
             if self._sweep() >= self._limit:
                 raise TooManyUploadsError
             identifier = str(uuid.uuid4())
@@ -95,10 +94,12 @@ class Uploads:
             with self._lock:
                 running = self._running.pop(identifier, None) or _Running("sha256")
             upload = Upload(self._contents, descriptor, path, running)
-            yield upload
-            if not upload.closed:
-                with self._lock:
-                    self._running[identifier] = running
+            try:
+                yield upload
+            finally:
+                if not upload.closed:
+                    with self._lock:
+                        self._running[identifier] = running
 
     def _path(self, repository: str, identifier: str) -> Path:
         mark = hashlib.sha256(repository.encode()).hexdigest()[:_REPOSITORY_MARK_DIGITS]
@@ -152,15 +153,23 @@ class Upload:
 
         This copies content without `copy_verified` because nobody has said yet what it should be; `finish` asks.
         """
-        begin = self.offset
-        while count := source.readinto(buffer):
-            with durable.host_errors(self._contents.root, "write an upload"):
-                durable.write_all(self._descriptor, buffer[:count])
-            if self._running.count == self.offset:
-                self._running.hasher.update(buffer[:count])
-                self._running.count += count
-            self.offset += count
+        begin, filled = self.offset, len(buffer)
+        while filled == len(buffer):
+            filled = 0
+            try:
+                while filled < len(buffer) and (count := source.readinto(buffer[filled:])):
+                    filled += count
+            finally:
+                self._keep(buffer[:filled])
         return self.offset - begin
+
+    def _keep(self, data: memoryview) -> None:
+        with durable.host_errors(self._contents.root, "write an upload"):
+            durable.write_all(self._descriptor, data)
+        if self._running.count == self.offset:
+            self._running.hasher.update(data)
+            self._running.count += len(data)
+        self.offset += len(data)
 
     def finish(self, digest: Digest, *, buffer: memoryview) -> None:
         """Make the bytes content of the registry if they have this digest.

@@ -45,12 +45,14 @@ class SocketReader:
         self._socket = sock
         self._idle_seconds = idle_seconds
         self._deadline: float | None = None
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._begin = 0
+        self._end = 0
         self.bytes_read = 0
 
     def has_data(self) -> bool:
         """Whether something has been received that nobody has read."""
-        return bool(self._buffer)
+        return self._begin < self._end
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let every read until the next call end within `seconds` altogether; `None` for no limit but the idle one."""
@@ -60,31 +62,41 @@ class SocketReader:
 
     def readline(self, size: int) -> bytes:
         """A line with its end, or its first `size` bytes; shorter without an end only where the client has ended."""
-        while (end := self._buffer.find(b"\n", 0, size)) < 0 and len(self._buffer) < size:
-            piece = bytearray(_BUFFER_BYTES)
-            count = self._receive(memoryview(piece))
-            if not count:
+        line = b""
+        while len(line) < size and not line.endswith(b"\n"):
+            if self._begin == self._end and not self._refill():
                 break
-            self._buffer += piece[:count]
-        cut = end + 1 if end >= 0 else size
-        line, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            stop = min(self._end, self._begin + size - len(line))
+            found = self._buffer.find(b"\n", self._begin, stop)
+            stop = found + 1 if found >= 0 else stop
+            line += self._buffer[self._begin : stop]
+            self._begin = stop
         self.bytes_read += len(line)
         return line
 
     def readinto(self, buffer: memoryview, /) -> int:
         """Whatever is there, at most as much as `buffer` holds; 0 where the client has ended."""
-        if self._buffer:
-            count = min(len(buffer), len(self._buffer))
-            buffer[:count] = self._buffer[:count]
-            self._buffer = self._buffer[count:]
-        else:
-            count = self._receive(buffer)
+        if self._begin == self._end:
+            if len(buffer) >= _BUFFER_BYTES:
+                count = self._receive(buffer)
+                self.bytes_read += count
+                return count
+            self._refill()
+        count = min(len(buffer), self._end - self._begin)
+        buffer[:count] = memoryview(self._buffer)[self._begin : self._begin + count]
+        self._begin += count
         self.bytes_read += count
         return count
 
     def close(self) -> None:
         """Forget what was received; the socket is its owner's."""
-        self._buffer = b""
+        self._begin = self._end = 0
+
+    def _refill(self) -> int:
+        # Connections that wait for their first request, of which there may be hundreds, need no buffer.
+        self._buffer = self._buffer or bytearray(_BUFFER_BYTES)
+        self._begin, self._end = 0, self._receive(memoryview(self._buffer))
+        return self._end
 
     def _receive(self, view: memoryview) -> int:
         if self._deadline is not None:
