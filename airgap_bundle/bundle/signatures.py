@@ -113,16 +113,18 @@ def _leftover_bytes(area: bytes, reserved_at: int) -> int:
     They end with the header of the `airgap/reserved` that was to come, and zeros follow. Anything else is damage.
     """
     data_at = reserved_at + BLOCK_BYTES
-    if not area[data_at:].strip(b"\0"):
+    filled = len(area.rstrip(b"\0"))
+    if filled <= data_at:
         return 0
-    last = min(data_at + MAX_SIGNATURE_BYTES, SIGNATURE_AREA_BYTES - BLOCK_BYTES)
-    for at in range(data_at + BLOCK_BYTES, last + 1, BLOCK_BYTES):
-        inner_end = at + BLOCK_BYTES
-        if area[at:inner_end] == tar_header(RESERVED, SIGNATURE_AREA_BYTES - inner_end):
-            if area[inner_end:].strip(b"\0"):
-                break
-            return at - data_at
-    raise InvalidValueError("the reserved part of the signature area is not empty")
+    # The last block that is not empty, since the data of a signature may hold anything, even such a header.
+    inner_at = (filled - 1) // BLOCK_BYTES * BLOCK_BYTES
+    inner_end = inner_at + BLOCK_BYTES
+    leftover = inner_at - data_at
+    if not BLOCK_BYTES <= leftover <= MAX_SIGNATURE_BYTES:
+        raise InvalidValueError("the reserved part of the signature area is not empty")
+    if area[inner_at:inner_end] != tar_header(RESERVED, SIGNATURE_AREA_BYTES - inner_end):
+        raise InvalidValueError("the reserved part of the signature area is not empty")
+    return leftover
 
 
 def _scan(area: bytes) -> tuple[tuple[SignatureFile, ...], int]:
