@@ -40,7 +40,7 @@ def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[D
             raise
         raise RegistryError(
             "AB-REGISTRY-TAGS-LEFT",
-            f"moving the tags failed ({error or type(error).__name__}), and {registry.name} did not let "
+            f"moving the tags failed ({str(error) or type(error).__name__}), and {registry.name} did not let "
             f"{len(stuck)} of them be put back: {', '.join(stuck[:10])}",
             hint="run the same command again to finish the import, or put these tags back by hand",
         ) from error

@@ -77,9 +77,21 @@ class Uploader:
         """One job for each blob of the plan, and one for each image that needs none. For a file."""
         for target in self.plan.targets:
             if self._waiting[id(target)] == 0:
-                yield lambda _buffer, target=target: self._put(target)
+                yield self._putting(target)
         for move in self.plan.blobs:
-            yield lambda buffer, move=move: self.carry(move, buffer, self._from_bundle(move))
+            yield self._carrying(move)
+
+    def _putting(self, target: Target) -> Callable[[memoryview], None]:
+        def job(_buffer: memoryview) -> None:
+            self._put(target)
+
+        return job
+
+    def _carrying(self, move: BlobMove) -> Callable[[memoryview], None]:
+        def job(buffer: memoryview) -> None:
+            self.carry(move, buffer, lambda: self.reader.open_blob(move.digest))
+
+        return job
 
     def carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
         """Bring one blob to every repository that needs it."""
@@ -142,9 +154,6 @@ class Uploader:
             self.sent.blobs_pushed += 1
             self.sent.bytes_sent += move.size
         self.report(ItemFinished(name=label, outcome="uploaded"))
-
-    def _from_bundle(self, move: BlobMove) -> OpenSource:
-        return lambda: self.reader.open_blob(move.digest)
 
     def _again(self, move: BlobMove, source: str, open_source: OpenSource) -> OpenSource:
         """Where a second upload reads from: the file again, or for a stream the repository that has it now."""

@@ -1,0 +1,109 @@
+"""Adds a signature to a bundle that is already written: in place, or beside it where the medium cannot be changed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.layout import SIGNATURE_AREA_BYTES
+from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.reader import read_head
+from airgap_bundle.bundle.signatures import (
+    MAX_SIGNATURE_BYTES,
+    MAX_SIGNATURES,
+    SignatureFile,
+    plan_addition,
+)
+from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.core.errors import BundleError, InvalidValueError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ETXTBSY}
+
+
+def beside(bundle: Path) -> Path:
+    """The directory for signatures of a bundle that cannot be changed itself."""
+    return bundle.with_name(f"{bundle.name}.signatures")
+
+
+def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
+    """Add one; where it went, or None where the same key had signed before.
+
+    In place where the file can be written and has room, else as a file in `NAME.signatures/`. Killed at any moment, the
+    bundle has its old signatures or its old ones and this one.
+    """
+    try:
+        descriptor = os.open(bundle, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _READ_ONLY:
+            return _add_beside(bundle, signature)
+        raise cannot_write(bundle, error) from error
+    try:
+        with closing(FileMedium(bundle)) as medium:
+            area_at = read_head(medium).area_at
+        area = os.pread(descriptor, SIGNATURE_AREA_BYTES, area_at)
+        try:
+            writes = plan_addition(area, signature)
+        except InvalidValueError:
+            return _add_beside(bundle, signature)
+        for write in writes:
+            os.pwrite(descriptor, write.data, area_at + write.at)
+            os.fdatasync(descriptor)
+    except OSError as error:
+        raise cannot_write(bundle, error) from error
+    finally:
+        os.close(descriptor)
+    return bundle if writes else None
+
+
+def read_beside(bundle: Path) -> tuple[SignatureFile, ...]:
+    """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory."""
+    directory = beside(bundle)
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    if len(names) > MAX_SIGNATURES:
+        raise BundleError(
+            "AB-BUNDLE-SIGNATURES",
+            f"{directory} holds {len(names)} files; {MAX_SIGNATURES} signatures are allowed",
+            hint="leave only the signatures of this bundle there",
+        )
+    found = []
+    for name in names:
+        try:
+            with (directory / name).open("rb") as file:
+                found.append(SignatureFile(name=name, data=file.read(MAX_SIGNATURE_BYTES + 1)))
+        except (InvalidValueError, OSError) as error:
+            raise BundleError(
+                "AB-BUNDLE-SIGNATURES",
+                f"{directory / name} is not a signature: {error}",
+                hint="leave only the signatures of this bundle there",
+            ) from error
+    return tuple(found)
+
+
+def _add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
+    directory = beside(bundle)
+    target = directory / signature.name
+    scratch = directory / f".{signature.name}.{os.getpid()}"
+    try:
+        directory.mkdir(exist_ok=True)
+        if target.exists():
+            return None
+        with scratch.open("xb") as file:
+            file.write(signature.data)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(target)
+        sync_directory(directory)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,84 @@
+"""Opens the blobs of a bundle where they are now: in a registry, beside the manifest, or in memory."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.connected.contents import FromFile, FromMemory, FromRegistry
+from airgap_bundle.connected.local_files import open_local
+from airgap_bundle.core.content import BytesSource, ContentMismatchError, copy_verified
+from airgap_bundle.core.errors import DocumentError, RegistryError
+from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from airgap_bundle.bundle.inventory import BlobEntry
+    from airgap_bundle.connected.contents import Supply
+    from airgap_bundle.connected.sources import Sources
+    from airgap_bundle.core.content import Digest, Sink, Source
+    from airgap_bundle.core.report import Place, Reporter
+    from airgap_bundle.transfer.scheduler import Cancellation
+
+_LABEL_DIGITS = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetcher:
+    """Brings blobs from their supplies, checked on the way. `directory` is the one of the manifest."""
+
+    supplies: Mapping[Digest, Supply]
+    sources: Sources
+    directory: Path
+    place: Place
+    report: Reporter
+    cancellation: Cancellation
+
+    def fetch(self, blob: BlobEntry, sink: Sink, buffer: memoryview) -> None:
+        """Copy one blob into `sink`; `RegistryError` or `DocumentError` says whose bytes were wrong."""
+        supply = self.supplies[blob.digest]
+        label = blob.digest.encoded[:_LABEL_DIGITS]
+        quiet = isinstance(supply, FromMemory)
+        if not quiet:
+            self.report(ItemStarted(name=label, size=blob.size))
+
+        def moved(count: int) -> None:
+            self.cancellation.check()
+            self.report(BytesMoved(name=label, count=count))
+
+        try:
+            with self._open(blob, supply) as source:
+                copy_verified(source, sink, digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
+        except ContentMismatchError as error:
+            raise self._wrong(blob, supply) from error
+        if not quiet:
+            self.report(ItemFinished(name=label, outcome="fetched"))
+
+    @contextmanager
+    def _open(self, blob: BlobEntry, supply: Supply) -> Iterator[Source]:
+        match supply:
+            case FromMemory(data):
+                yield BytesSource(data)
+            case FromFile(path):
+                with open_local(self.directory, path, self.place) as source:
+                    yield source
+            case FromRegistry(host, repository):
+                with self.sources.registry(host).open_blob(repository, blob.digest, blob.size) as stream:
+                    yield stream
+
+    def _wrong(self, blob: BlobEntry, supply: Supply) -> RegistryError | DocumentError:
+        if isinstance(supply, FromFile):
+            return DocumentError(
+                "AB-LOCK-STALE",
+                f"the file {supply.path} has changed since the lock was made",
+                hint="make the lock again: airgap-manifest lock",
+            )
+        where = f"{supply.host}/{supply.repository}" if isinstance(supply, FromRegistry) else "memory"
+        return RegistryError(
+            "AB-REGISTRY-CONTENT",
+            f"{where} sent other bytes than {blob.digest} ({blob.size} bytes)",
+            hint="the registry, a proxy or a mirror in between is damaged; try another mirror",
+        )

@@ -1,0 +1,246 @@
+"""Makes the lock of a manifest: each entry resolved, many at a time, and the file written whole.
+
+What an earlier lock says of an entry that has not changed stays, so that a lock changes only where something else did;
+`update` and `update_all` ask again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.connected.local_files import describe_local
+from airgap_bundle.connected.resolve import Wish, resolve
+from airgap_bundle.core.errors import DocumentError, UsageError
+from airgap_bundle.core.report import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Remark, Severity
+from airgap_bundle.manifest.locked import Lock, LockedItem
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from airgap_bundle.connected.sources import Sources
+    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.manifest.entries import FileEntry
+    from airgap_bundle.manifest.model import Manifest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refresh:
+    """Which entries are asked for anew although the lock has them: by source or name without tag, or all."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False
+
+    def covers(self, source: str) -> bool:
+        """Whether this one is."""
+        return self.everything or any(
+            source == name or source.startswith((f"{name}:", f"{name}@")) for name in self.names
+        )
+
+
+@dataclass(kw_only=True, slots=True)
+class Locking:
+    """One making of a lock, with all it needs."""
+
+    manifest: Manifest
+    sources: Sources
+    executor: Executor
+    workers: int
+    report: Reporter
+    earlier: Lock | None = None
+    refresh: Refresh = Refresh()
+
+    def run(self, now: dt.datetime) -> Lock:
+        """The lock as of `now`; the earlier one, unchanged, where nothing else has changed.
+
+        1. Refuse what this version cannot carry, before anything is asked.
+        2. Keep what the earlier lock has and nobody wants anew; resolve the rest in parallel; look at local files.
+        3. Refuse two items for one name.
+        4. Time and sequence move on only if something else did.
+        """
+        self._refuse_unsupported()
+        kept = self._kept()
+        items: list[LockedItem] = []
+        wishes = [wish for wish in _wishes(self.manifest) if wish.source not in kept or not _fits(wish, kept)]
+        items += [kept[wish.source] for wish in _wishes(self.manifest) if wish not in wishes]
+        self._check_refresh()
+        jobs: list[Callable[[memoryview], None]] = [self._resolving(wish, items) for wish in wishes]
+        jobs += [self._describing(entry, items) for entry in self.manifest.files]
+        self.report(PhaseStarted(title="Resolving", total_items=len(jobs)))
+        run_all(
+            jobs,
+            executor=self.executor,
+            workers=min(self.workers, max(1, len(jobs))),
+            cancellation=Cancellation(),
+            abort=self.sources.close,
+        )
+        self.report(PhaseFinished(title="Resolving"))
+        return self._sealed(tuple(items), now)
+
+    def _kept(self) -> dict[str, LockedItem]:
+        if self.earlier is None:
+            return {}
+        return {
+            item.source: item
+            for item in self.earlier.items
+            if item.kind != "file" and not self.refresh.covers(item.source)
+        }
+
+    def _check_refresh(self) -> None:
+        known = [wish.source for wish in _wishes(self.manifest)]
+        for name in self.refresh.names:
+            if not any(Refresh(names=(name,)).covers(source) for source in known):
+                raise UsageError(
+                    "AB-USAGE-UPDATE",
+                    f"{self.manifest.file} names nothing like {name}",
+                    hint="write the reference in full, with or without its tag: docker.io/library/redis",
+                )
+
+    def _resolving(self, wish: Wish, items: list[LockedItem]) -> Callable[[memoryview], None]:
+        def job(_buffer: memoryview) -> None:
+            self.report(ItemStarted(name=wish.source))
+            items.append(resolve(wish, self.sources))
+            self.report(ItemFinished(name=wish.source, outcome="resolved"))
+
+        return job
+
+    def _describing(self, entry: FileEntry, items: list[LockedItem]) -> Callable[[memoryview], None]:
+        def job(buffer: memoryview) -> None:
+            found = describe_local(self.manifest.directory, entry.path, entry.place, buffer)
+            if entry.sha256 is not None and entry.sha256 != found.digest:
+                raise DocumentError(
+                    "AB-MANIFEST-LOCAL-FILE",
+                    f"{entry.place}: the file {entry.path} has the digest {found.digest}, not {entry.sha256}",
+                    hint="the file was replaced, or the manifest names an older one",
+                )
+            items.append(
+                LockedItem(
+                    kind="file",
+                    source=entry.path,
+                    path=entry.name,
+                    digest=found.digest,
+                    media_type=found.media_type,
+                    size=found.size,
+                )
+            )
+
+        return job
+
+    def _sealed(self, items: tuple[LockedItem, ...], now: dt.datetime) -> Lock:
+        moment = int(now.timestamp())
+        lifetime = self.manifest.expires_seconds
+        lock = Lock(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            created=moment,
+            sequence=max(moment, self.earlier.sequence + 1 if self.earlier else 0),
+            manifest_digest=self.manifest.digest,
+            audience=self.manifest.audience,
+            expires=moment + lifetime if lifetime else 0,
+            items=items,
+        )
+        earlier = self.earlier
+        if earlier is not None and earlier == replace(
+            lock,
+            created=earlier.created,
+            sequence=earlier.sequence,
+            expires=earlier.created + lifetime if lifetime else 0,
+        ):
+            return earlier
+        return lock
+
+    def _refuse_unsupported(self) -> None:
+        """What this version cannot carry is refused by name, never left out silently."""
+        complaints = list(_unsupported(self.manifest))
+        if complaints:
+            more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+            raise DocumentError(
+                "AB-LOCK-UNSUPPORTED", complaints[0] + more, hint="take it out, or bring it along in another form"
+            )
+        for chart in self.manifest.charts:
+            if chart.images != "none":
+                self.report(
+                    Remark(
+                        severity=Severity.WARNING,
+                        message=f"{chart.place}: the images that {chart.source} needs are not looked for by this "
+                        "version: list them under images, and write `images: none` here",
+                    )
+                )
+
+
+def _unsupported(manifest: Manifest) -> Iterator[str]:
+    for workload in manifest.workloads:
+        yield f"{workload.place}: workloads are not read by this version; list their images under images"
+    for chart in manifest.charts:
+        if chart.kind != "oci":
+            yield f"{chart.place}: only charts from OCI registries (oci://) are carried by this version"
+        elif chart.reference is None:
+            yield f"{chart.place}: a chart needs one exact version, not a range"
+    for file in manifest.files:
+        if file.url:
+            yield f"{file.place}: files from the web are not fetched by this version; put it beside the manifest"
+    for rule in manifest.verify:
+        yield f"{rule.place}: upstream signatures are not checked by this version, so this rule cannot be kept"
+
+
+def write_lock(path: Path, raw: bytes) -> None:
+    """Put the lock in place: whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with scratch.open("xb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _wishes(manifest: Manifest) -> Iterator[Wish]:
+    referrers = manifest.referrers != "none"
+    foreign = manifest.foreign_layers == "carry"
+    for image in manifest.images:
+        yield Wish(
+            kind="image",
+            reference=image.reference,
+            path=image.target[0],
+            place=image.place,
+            platforms=manifest.platforms_of(image),
+            referrers=referrers,
+            foreign_layers=foreign,
+        )
+    for chart in manifest.charts:
+        if chart.reference is not None:
+            yield Wish(
+                kind="chart", reference=chart.reference, path=chart.target[0], place=chart.place, referrers=referrers
+            )
+    for artifact in manifest.artifacts:
+        yield Wish(
+            kind="artifact",
+            reference=artifact.reference,
+            path=artifact.target[0],
+            place=artifact.place,
+            referrers=referrers,
+        )
+
+
+def _fits(wish: Wish, kept: dict[str, LockedItem]) -> bool:
+    """Whether the locked item is still what the entry asks for."""
+    item = kept[wish.source]
+    if (item.kind, item.path) != (wish.kind, wish.path) or (item.attached and not wish.referrers):
+        return False
+    runnable = [entry.platform for entry in item.platforms if not entry.platform.is_unknown]
+    if not wish.platforms:
+        return item.original is None
+    return all(any(platform.serves(wanted) for platform in runnable) for wanted in wish.platforms) and all(
+        any(platform.serves(wanted) for wanted in wish.platforms) for platform in runnable
+    )
