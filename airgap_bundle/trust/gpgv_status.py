@@ -53,7 +53,7 @@ def judge(status: str, exit_status: int, name: str) -> GoodSignature:
     3. NEWSIG, GOODSIG and VALIDSIG once each, and no word that is not known to be harmless.
     4. The hash is SHA-256 or better, the signature over binary data.
     """
-    words = [line[len(_PREFIX) :].split(" ") for line in status.splitlines() if line.startswith(_PREFIX)]
+    words = [line[len(_PREFIX) :].split(" ") for line in status.split("\n") if line.startswith(_PREFIX)]
     kinds = [word[0] for word in words]
     # 1.
     for kind, code, reason in _REFUSALS:

@@ -59,6 +59,10 @@ class GnuPgHome:
         stored = self.path / "openpgp-revocs.d" / f"{fingerprint.upper()}.rev"
         self.gpg("--import", data=stored.read_bytes().replace(b":-----BEGIN", b"-----BEGIN"))
 
+    def stop_agent(self) -> None:
+        """End the agent of this home; the next command starts another."""
+        subprocess.run(["gpgconf", "--homedir", str(self.path), "--kill", "all"], check=False, capture_output=True)
+
     def delete_secret(self, fingerprint: str) -> None:
         """Forget the secret part."""
         self.gpg("--yes", "--delete-secret-keys", fingerprint.upper())
@@ -68,8 +72,9 @@ class GnuPgHome:
 def gnupg_home() -> Iterator[GnuPgHome]:
     """A home with a short path (the agent's socket allows 107 bytes); its agent ends with it."""
     path = Path(tempfile.mkdtemp(prefix="ab-gpg-", dir="/tmp"))
+    home = GnuPgHome(path)
     try:
-        yield GnuPgHome(path)
+        yield home
     finally:
-        subprocess.run(["gpgconf", "--homedir", str(path), "--kill", "all"], check=False, capture_output=True)
+        home.stop_agent()
         shutil.rmtree(path, ignore_errors=True)
