@@ -68,13 +68,13 @@ def out_of_memory() -> AirgapError:
     return HostError("AB-HOST-MEMORY", "no memory left", hint="use fewer --jobs, or end something else")
 
 
-def from_usage(error: typer.TyperException) -> AirgapError:
+def from_usage(error: typer.TyperException, *, program: str) -> AirgapError:
     """What typer says about the command line, in our words and with our status."""
     message = " ".join(error.format_message().split()).removesuffix(".")
     if not message and (name := getattr(error, "option_name", "")):
         message = f"No such option: {name}"
     context = getattr(error, "ctx", None)
-    hint = f"see {context.command_path} --help" if context is not None else ""
+    hint = f"see {program if context is None else context.command_path} --help"
     if possibilities := getattr(error, "possibilities", None):
         message = message.partition(" (Possible options:")[0]
         hint = f"did you mean {' or '.join(sorted(possibilities))}?"

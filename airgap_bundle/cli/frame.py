@@ -24,7 +24,7 @@ from airgap_bundle.output.console import Verbosity
 from airgap_bundle.output.terminal import Terminal
 
 Body = Callable[..., int | None]
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
 _USAGE_STATUS = 2
 
 
@@ -138,19 +138,20 @@ def _failed(error: BaseException, terminal: Terminal, *, debug: bool) -> int:
         # Whoever read it has left and knows. Not everything was delivered all the same.
         failures.discard_output()
         return HostError.exit_status
-    failure, trace = _as_ours(error, debug=debug)
+    failure, trace = _as_ours(error, program=terminal.program, debug=debug)
     try:
         if isinstance(failure, failures.StoppedError):
             terminal.stopped(failure)
         else:
             terminal.fail(failure, failures.source_line, trace)
+        terminal.output.flush()
     except OSError:
         # Standard error or standard output cannot be written; the status still tells.
         failures.discard_output()
     return failure.exit_status
 
 
-def _as_ours(error: BaseException, *, debug: bool) -> tuple[AirgapError, str]:
+def _as_ours(error: BaseException, *, program: str, debug: bool) -> tuple[AirgapError, str]:
     """The error that says it, and the traceback to show with it."""
     match error:
         case AirgapError():
@@ -158,7 +159,7 @@ def _as_ours(error: BaseException, *, debug: bool) -> tuple[AirgapError, str]:
         case KeyboardInterrupt() | typer.Abort():
             return failures.stopped(), ""
         case typer.TyperException():
-            return failures.from_usage(error), ""
+            return failures.from_usage(error, program=program), ""
         case OSError():
             return failures.from_os(error), ""
         case MemoryError():

@@ -19,8 +19,9 @@ _RATE_AFTER_SECONDS = 1.0
 # More items than this in flight are counted, not listed: the display has to leave room for the work of the person.
 SHOWN_ITEMS = 4
 MAX_NAME_CHARACTERS = 300
-_BAR_COLUMNS = 20
-_TITLE_COLUMNS = 28
+_GAP = "  "
+_BAR_COLUMNS, _SHORTEST_BAR_COLUMNS = 20, 5
+_TITLE_COLUMNS, _SHORTEST_TITLE_COLUMNS = 28, 12
 # Time left beyond this is no help.
 _LONGEST_FORECAST_SECONDS = 99 * 3600
 
@@ -143,22 +144,28 @@ def display_lines(phase: PhaseProgress, now: float, *, width: int, bar: str = "â
 
     `bar` is the character for what is done and the one for what is not.
     """
-    fraction = phase.fraction()
-    drawn = ""
-    if fraction is not None:
-        full = int(fraction * _BAR_COLUMNS)
-        drawn = f"{bar[0] * full}{bar[1] * (_BAR_COLUMNS - full)} {fraction * 100:3.0f}%"
-    # Title, bar, and what there is room for: first how much, then how fast.
-    line = "  ".join(part for part in (cut_middle(_title(phase), _TITLE_COLUMNS), drawn) if part)
-    for part in (quantity_text(phase), pace_text(phase, now)):
-        if part and width_of(line) + 2 + width_of(part) <= width:
-            line += f"  {part}"
-    lines = [cut_middle(line, width)]
+    lines = [_phase_text(phase, now, width, bar)]
     # What stands first in flight has been there longest: the thing that one waits for.
     lines += [_item_text(name, item, width) for name, item in list(phase.items.items())[:SHOWN_ITEMS]]
     if len(phase.items) > SHOWN_ITEMS:
         lines.append(cut_middle(f"  â€¦ and {len(phase.items) - SHOWN_ITEMS} more", width))
     return lines
+
+
+def _phase_text(phase: PhaseProgress, now: float, width: int, bar: str) -> str:
+    """Title, bar, percentage, how much, how fast. The bar gives way first, then the title, then the numbers."""
+    fraction = phase.fraction()
+    percent = "" if fraction is None else f"{fraction * 100:.0f}%"
+    numbers = [text for text in (percent, quantity_text(phase), pace_text(phase, now)) if text]
+    while numbers and width_of(_GAP.join(numbers)) > width - len(_GAP) - _SHORTEST_TITLE_COLUMNS:
+        numbers.pop()
+    room = width - sum(width_of(number) + len(_GAP) for number in numbers)
+    title = cut_middle(_title(phase), min(_TITLE_COLUMNS, room))
+    columns = min(_BAR_COLUMNS, room - width_of(title) - len(_GAP))
+    if fraction is not None and columns >= _SHORTEST_BAR_COLUMNS:
+        full = int(fraction * columns)
+        numbers.insert(0, bar[0] * full + bar[1] * (columns - full))
+    return _GAP.join((title, *numbers))
 
 
 def _item_text(name: str, item: ItemProgress, width: int) -> str:
