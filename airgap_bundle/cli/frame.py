@@ -111,7 +111,13 @@ def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
 
     def parse_and_run() -> int:
         # Not standalone: what is raised comes here, and the result of the command is its exit status.
-        return int(typer.main.get_command(app).main(asked, prog_name=program, standalone_mode=False) or 0)
+        try:
+            return int(typer.main.get_command(app).main(asked, prog_name=program, standalone_mode=False) or 0)
+        except SystemExit:
+            # Typer's word for a reader who left while it wrote the help; 1 would mean that something was found.
+            if failures.output_is_closed():
+                raise BrokenPipeError from None
+            raise
 
     return guard(parse_and_run, Terminal(program, output_format=_asked_format(asked)), debug="--debug" in asked)
 

@@ -286,6 +286,26 @@ def test_a_reader_who_leaves_is_met_with_silence() -> None:
         assert process.wait(30) == 6
 
 
+def test_a_reader_who_leaves_during_the_help_is_met_with_silence() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, SCRIPT, "--help"],
+            env=environment(),
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (6, b"")
+
+
+def test_shell_completion_knows_the_commands() -> None:
+    done = program(_AIRGAP_SAMPLE_COMPLETE="complete_bash", COMP_WORDS="airgap-sample po", COMP_CWORD="1")
+    assert (done.returncode, done.stdout) == (0, "policy\n")
+
+
 def test_a_full_disk_behind_standard_output_is_an_error() -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
