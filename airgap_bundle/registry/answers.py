@@ -44,6 +44,7 @@ _HINTS = {
     "AB-REGISTRY-BUSY": "wait, then run the same command again: it goes on where it was",
     "AB-REGISTRY-QUOTA": "make room or raise the quota, then run the same command again: it goes on where it was",
     "AB-REGISTRY-IMMUTABLE-TAG": "the registry does not let this tag move; allow it there, or use another version",
+    "AB-NETWORK-REDIRECT": "the registry may have moved; name the address that it has now",
     "AB-NETWORK-PLAIN-HTTP": "it speaks TLS: leave out --plain-http for {host}",
     "AB-REGISTRY-FAILED": "look into the registry's log, then run the same command again: it goes on where it was",
     "AB-REGISTRY-REFUSED": "the registry's own words say why; its log may say more",

@@ -132,6 +132,7 @@ class BlobPusher:
             headers={"Content-Type": "application/octet-stream"},
         )
         header = self._session.authorization(call)
+        is_early = False
         with ExitStack() as stack:
             upload.start = lambda: self._begin(call, upload.size, stack)
             try:
@@ -139,9 +140,11 @@ class BlobPusher:
                     copy_verified(source, upload, digest=digest, size=upload.size, buffer=buffer, moved=upload.count)
                 answer = stack.enter_context(upload.exchange().finish(self._session.options.patience.answer_seconds))
             except _EarlyAnswerError as early:
-                answer = self._early_answer(call, upload, stack, early)
+                answer, is_early = self._early_answer(call, upload, stack, early), True
             except LineFaultError as fault:
                 raise self._again(call.task, fault) from fault
+            if is_early and answer.status in {_CREATED, _NO_CONTENT}:
+                raise _AgainError(self._session.wrong(call.task, "says that it is done before it had everything"))
             self._judge(call, answer, digest, header)
 
     def _begin(self, call: Call, size: int, stack: ExitStack) -> Exchange:

@@ -7,11 +7,11 @@ unverified, for `core.content.copy_verified`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
-from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.core.oci import (
     DOCUMENT_TYPES,
     MAX_DOCUMENT_BYTES,
@@ -30,6 +30,7 @@ from airgap_bundle.registry.session import Call, RegistrySession
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from types import TracebackType
 
     from airgap_bundle.core.content import Source
     from airgap_bundle.core.oci import Document
@@ -62,6 +63,14 @@ class RegistryClient:
         self._session = RegistrySession(host, options)
         self._pusher = BlobPusher(self._session)
         self._referrers = Referrers(self._session, self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def name(self) -> str:
@@ -121,7 +130,16 @@ class RegistryClient:
 
     def put_manifest(self, repository: str, reference: Digest | str, document: Document) -> None:
         """See `abilities.Registry`."""
-        attached_to = self.store_manifest(repository, reference, document)
+        try:
+            attached_to = self.store_manifest(repository, reference, document)
+        except RegistryError as error:
+            if error.code != "AB-REGISTRY-IMMUTABLE-TAG" or isinstance(reference, Digest):
+                raise
+            # A tag that may not move is no obstacle where it already says what it should.
+            known = self.head_manifest(repository, reference)
+            if known is None or known.digest != document.descriptor.digest:
+                raise
+            return
         if document.subject is not None and attached_to != document.subject.digest:
             self._referrers.attach(repository, document.subject.digest, document)
 
@@ -178,8 +196,10 @@ class RegistryClient:
                 limit=_MAX_TAGS_PAGE_BYTES,
             )
             with self._session.call(call) as answer:
+                if answer.status == _NOT_FOUND and not found:
+                    return ()
                 if answer.status == _NOT_FOUND:
-                    return tuple(found)
+                    raise self._session.wrong(task, "has no second page of a list that it began")
                 target = next_page(self._session, task, answer)
                 found.update(dict.fromkeys(self._tags(task, answer)))
             if len(found) > _MAX_TAGS:

@@ -39,10 +39,10 @@ class Connections:
             if request.body:
                 upload.write(memoryview(request.body))
             return upload.finish()
-        except LineFaultError:
+        except LineFaultError as fault:
             upload.abandon()
             # A kept connection that died while nobody looked says nothing about the other side: once more, afresh.
-            if not upload.line.was_used:
+            if not upload.line.was_used or fault.code != "AB-NETWORK-DROPPED":
                 raise
         upload = self.begin(request, fresh=True)
         try:

@@ -31,7 +31,7 @@ class Patience:
     """For a connection to come about: slow links answer in a few seconds, dead hosts never."""
     read_seconds: float = 60.0
     """For the next byte, once a request is out."""
-    answer_seconds: float = 900.0
+    answer_seconds: float = 300.0
     """For the answer to a complete upload: object stores copy large blobs before they say yes."""
     control_seconds: float = 300.0
     """For a whole answer that is not a blob, so that a drip of bytes is not waited for."""

@@ -84,9 +84,9 @@ class Referrers:
         tag = fallback_tag(subject)
         task = f"attach {document.descriptor.digest} to {subject} in {repository} by the tag {tag}"
         with self._lock:  # threads of our own would overwrite one another
-            for _ in range(_MERGE_ATTEMPTS):
+            for attempt in range(_MERGE_ATTEMPTS + 1):
                 known = self._manifests.get_manifest(repository, tag)
-                if known is not None and not known.is_index:
+                if known is not None and known.descriptor.media_type != OCI_INDEX:
                     raise self._session.wrong(
                         task,
                         "holds something under that tag that is no list of attachments",
@@ -97,13 +97,20 @@ class Referrers:
                     child.descriptor.digest == document.descriptor.digest for child in known.children
                 ):
                     return
-                self._manifests.store_manifest(repository, tag, merged(known, document))
+                if attempt < _MERGE_ATTEMPTS:
+                    self._manifests.store_manifest(repository, tag, self._merged(task, known, document))
         raise self._session.wrong(
             task,
             f"does not keep what is written there; {_MERGE_ATTEMPTS} attempts",
             code="AB-REGISTRY-REFERRERS-TAG",
             hint="somebody else may be writing the same tag; run the same command again",
         )
+
+    def _merged(self, task: str, known: Document | None, document: Document) -> Document:
+        try:
+            return merged(known, document)
+        except InvalidValueError as error:
+            raise self._session.wrong(task, f"has a list that cannot grow: {error}") from error
 
     def _entries(self, task: str, answer: Answer) -> Iterator[Descriptor]:
         kind = answer.header("Content-Type").partition(";")[0].strip().lower()
