@@ -101,6 +101,8 @@ class Reference:
         """Check each part: they become parts of URLs and paths."""
         check_host(self.host)
         check_repository(self.repository)
+        if len(self.name) > _MAX_NAME:
+            raise InvalidValueError(f"host and repository have more than {_MAX_NAME} characters: {self.name[:300]!r}")
         if self.tag:
             check_tag(self.tag)
 
@@ -170,7 +172,9 @@ class Platform:
     def parse(cls, text: str) -> Platform:
         """Read `os/architecture[/variant]`."""
         os, _, rest = text.partition("/")
-        architecture, _, variant = rest.partition("/")
+        architecture, slash, variant = rest.partition("/")
+        if slash and not variant:
+            raise InvalidValueError(f"not a platform: {text[:80]!r}")
         return cls(os=os, architecture=architecture, variant=variant)
 
     @property
@@ -262,7 +266,7 @@ def parse_document(raw: bytes, media_type: str = "") -> Document:
         raise InvalidValueError("a Docker schema 1 manifest; it was retired in 2019 and cannot be carried")
     if actual not in DOCUMENT_TYPES:
         raise InvalidValueError(f"neither an image manifest nor an index: {actual[:120] or 'no media type'}")
-    if value.get("schemaVersion") != 2 or isinstance(value["schemaVersion"], bool):  # noqa: PLR2004 - the version
+    if value.get("schemaVersion") != 2 or not isinstance(value["schemaVersion"], int):  # noqa: PLR2004 - the version
         raise InvalidValueError("schemaVersion is not 2")
     if ("manifests" in value) == ("config" in value or "layers" in value):
         raise InvalidValueError("has to be either an index or an image manifest, and is both or neither")
@@ -324,4 +328,7 @@ def _children(items: object) -> Iterator[Child]:
         os, architecture, variant = (platform.get(k, "") for k in ("os", "architecture", "variant"))
         if not all(isinstance(part, str) for part in (os, architecture, variant)):
             raise InvalidValueError(f"manifests[{n}].platform has a part that is not a string")
-        yield Child(descriptor=descriptor, platform=Platform(os=os, architecture=architecture, variant=variant))
+        try:
+            yield Child(descriptor=descriptor, platform=Platform(os=os, architecture=architecture, variant=variant))
+        except InvalidValueError as error:
+            raise InvalidValueError(f"manifests[{n}].platform: {error}") from error

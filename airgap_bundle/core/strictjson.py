@@ -8,6 +8,8 @@ for the subset that our own documents use: ASCII keys, strings, booleans, null a
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any, NoReturn
 
 from airgap_bundle.core.errors import InvalidValueError
@@ -17,6 +19,8 @@ MAX_DEPTH = 64
 # RFC 8785 numbers are IEEE 754 doubles: above this an integer has no exact form.
 MAX_INTEGER = 2**53 - 1
 _MAX_INTEGER_DIGITS = 20
+# Possessive, and content with a string that never ends: one pass over any bytes, whatever they are.
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|(?P<open>[{\[])|(?P<close>[}\]])', re.DOTALL)
 
 
 def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[st
             text,
             object_pairs_hook=_unique,
             parse_int=_integer,
-            parse_float=float if floats else _no_float,
+            parse_float=_finite if floats else _no_float,
             parse_constant=_no_constant,
         )
     except json.JSONDecodeError as error:
@@ -62,20 +66,13 @@ def _check_depth(raw: bytes) -> None:
     """Count brackets outside strings; the reader itself would recurse first and complain later."""
     if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
         return
-    depth, in_string, skip = 0, False, False
-    for byte in raw:
-        if skip:
-            skip = False
-        elif in_string:
-            skip = byte == 0x5C  # noqa: PLR2004 - a backslash
-            in_string = byte != 0x22  # noqa: PLR2004 - a quotation mark
-        elif byte == 0x22:  # noqa: PLR2004 - a quotation mark
-            in_string = True
-        elif byte in b"{[":
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(raw):
+        if token["open"]:
             depth += 1
             if depth > MAX_DEPTH:
                 raise InvalidValueError(f"JSON nested deeper than {MAX_DEPTH}")
-        elif byte in b"}]":
+        elif token["close"]:
             depth -= 1
 
 
@@ -94,6 +91,13 @@ def _integer(text: str) -> int:
     if len(text) > _MAX_INTEGER_DIGITS:
         raise InvalidValueError("an integer of more than 20 digits")
     return int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidValueError(f"a number too large for any reader: {text[:40]}")
+    return number
 
 
 def _no_float(text: str) -> NoReturn:

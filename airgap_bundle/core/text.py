@@ -42,9 +42,9 @@ def size_text(count: int) -> str:
 
 def duration_text(seconds: float) -> str:
     """A length of time, short: `0.4 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
+    if seconds < 59.95:  # noqa: PLR2004 - would be shown as 60.0
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:  # noqa: PLR2004 - an hour
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
