@@ -56,7 +56,7 @@ class Destination:
     def open(self, options: ClientOptions) -> Registry:
         """The registry itself. Nothing is asked of it yet."""
         if self.directory is not None:
-            from airgap_bundle.registry.directory import DirectoryRegistry  # noqa: PLC0415 - needed for dir: only
+            from airgap_bundle.registry.store import DirectoryRegistry  # noqa: PLC0415 - needed for dir: only
 
             return DirectoryRegistry(self.directory)
         from airgap_bundle.registry.client import RegistryClient  # noqa: PLC0415 - needed for the network only

@@ -65,7 +65,7 @@ def read_beside(bundle: Path) -> tuple[SignatureFile, ...]:
     """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory."""
     directory = beside(bundle)
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(path.name for path in directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()
     if len(names) > MAX_SIGNATURES:

@@ -1,0 +1,82 @@
+"""The receipts that DEST keeps: put there after each import, and read before the next one.
+
+They let another machine, or this one without its ledger, know what was imported. They are not signed by anybody whom
+the policy names, so they can only make a check stricter, never looser.
+"""
+
+from __future__ import annotations
+
+import io
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.receipt_json import (
+    EMPTY_CONFIG,
+    parse_receipt,
+    receipt_artifact,
+    receipt_repository,
+)
+from airgap_bundle.core.content import BytesSource, copy_verified, new_buffer
+from airgap_bundle.core.errors import InvalidValueError, RegistryError
+from airgap_bundle.transfer.plan import join_repository
+
+if TYPE_CHECKING:
+    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.core.content import Descriptor
+    from airgap_bundle.registry.abilities import Registry
+
+# The highest sequence decides; a few more are read in case the highest are of revoked bundles.
+_READ_AT_MOST = 20
+_MAX_RECEIPT_BYTES = 256 * 1024 * 1024
+
+
+def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receipt, ...]:
+    """The receipts of a product with the highest sequences. What is no receipt there is passed over."""
+    repository = join_repository(prefix, receipt_repository(product))
+    tags = [tag for tag in registry.list_tags(repository) if _sequence(product, tag) >= 0]
+    newest = sorted(tags, key=lambda tag: _sequence(product, tag), reverse=True)[:_READ_AT_MOST]
+    return tuple(receipt for tag in newest if (receipt := _read(registry, repository, tag)) is not None)
+
+
+def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str, raw: bytes) -> None:
+    """Put a receipt into DEST under its id; the same one again changes nothing."""
+    repository = join_repository(prefix, receipt_repository(product))
+    config, layer, manifest = receipt_artifact(raw)
+    present = registry.head_manifest(repository, receipt_id)
+    if present is not None and present.digest == manifest.descriptor.digest:
+        return
+    _push(registry, repository, config, EMPTY_CONFIG)
+    _push(registry, repository, layer, raw)
+    registry.put_manifest(repository, receipt_id, manifest)
+
+
+def _push(registry: Registry, repository: str, blob: Descriptor, data: bytes) -> None:
+    if not registry.has_blob(repository, blob.digest, blob.size):
+        buffer = new_buffer(max(1, min(len(data), 1024 * 1024)))
+        registry.push_blob(repository, blob.digest, blob.size, lambda: nullcontext(BytesSource(data)), buffer=buffer)
+
+
+def _read(registry: Registry, repository: str, tag: str) -> Receipt | None:
+    document = registry.get_manifest(repository, tag)
+    if document is None or len(document.layers) != 1 or document.layers[0].size > _MAX_RECEIPT_BYTES:
+        return None
+    layer = document.layers[0]
+    sink = io.BytesIO()
+    try:
+        with registry.open_blob(repository, layer.digest, layer.size) as source:
+            copy_verified(source, sink, digest=layer.digest, size=layer.size, buffer=new_buffer(1024 * 1024))
+        return parse_receipt(sink.getvalue())
+    except InvalidValueError:
+        return None
+    except RegistryError:
+        # A receipt whose content was collected says nothing any more; what is left still counts.
+        if not registry.has_blob(repository, layer.digest, layer.size):
+            return None
+        raise
+
+
+def _sequence(product: str, tag: str) -> int:
+    """The sequence in a receipt's id; -1 for another tag."""
+    rest = tag.removeprefix(f"{product}-")
+    number = rest.partition("-")[0]
+    return int(number) if rest != tag and number.isascii() and number.isdigit() else -1

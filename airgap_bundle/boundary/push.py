@@ -1,0 +1,260 @@
+"""Brings a bundle into a registry: verify, plan, transfer, publish, receipt. One pass; nothing visible before the end.
+
+The order makes the promises: what a cluster uses changes only in step 8, when everything before it has held.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary import ledger_values
+from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
+from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push
+from airgap_bundle.boundary.receipt_json import dump_receipt
+from airgap_bundle.boundary.receipt_making import below, make_receipt
+from airgap_bundle.boundary.tagging import move_tags
+from airgap_bundle.boundary.upload import Uploader
+from airgap_bundle.boundary.verify import Verified, verify_head
+from airgap_bundle.core.content import new_buffer
+from airgap_bundle.core.errors import AirgapError
+from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
+from airgap_bundle.transfer.plan import plan_targets
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.destination import Destination
+    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.state import StateDirectory
+    from airgap_bundle.boundary.upload import Sent
+    from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.paths import PathMap
+    from airgap_bundle.transfer.plan import PushPlan
+    from airgap_bundle.trust.decision import Overrides
+    from airgap_bundle.trust.freshness import History
+    from airgap_bundle.trust.policy_model import Policy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A bundle that may come in, and what bringing it in will do."""
+
+    verified: Verified
+    plan: PushPlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pushed:
+    """What an import did. `tags_moved` counts the tags that name something else than before."""
+
+    prepared: Prepared
+    receipt: Receipt
+    sent: Sent
+    tags_moved: int
+
+
+@dataclass(kw_only=True, slots=True)
+class Push:
+    """One import, with everything it needs. `now` is the clock."""
+
+    medium: Medium
+    bundle_path: Path | None
+    destination: Destination
+    registry: Registry
+    policy: Policy
+    ledger: Ledger
+    audit: Audit
+    state: StateDirectory
+    path_map: PathMap
+    executor: Executor
+    workers: int
+    report: Reporter
+    overrides: Overrides | None = None
+    adopt_reason: str = ""
+    wait_seconds: float = 0
+    now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
+
+    def prepare(self, lock: ExitStack | None = None) -> Prepared:
+        """Verify the head, then ask the destination what it has. Changes nothing there.
+
+        A refusal is written to the audit trail before it is raised. With `lock` nobody else imports the product from the
+        moment its name is known, so that what the ledger says of it stays true.
+        """
+
+        def remember(product: str) -> History:
+            if lock is not None:
+                lock.enter_context(
+                    self.state.lock(
+                        product,
+                        command="airgap-import push",
+                        at=self.now(),
+                        wait_seconds=self.wait_seconds,
+                        report=self.report,
+                    )
+                )
+            return self._remember(product)
+
+        try:
+            verified = verify_head(
+                self.medium,
+                self.policy,
+                self.now(),
+                bundle_path=self.bundle_path,
+                remember=remember,
+                path_map=self.path_map,
+                overrides=self.overrides,
+            )
+        except AirgapError as error:
+            self.audit.append("refused", at=self.now(), destination=str(self.destination), details={"code": error.code})
+            raise
+        targets = plan_targets(
+            verified.inventory,
+            verified.bundle_id,
+            verified.reader.load,
+            prefix=self.destination.prefix,
+            path_map=self.path_map,
+        )
+        plan = plan_push(verified.inventory, targets, destination=str(self.destination), inquirer=self._inquirer())
+        return Prepared(verified=verified, plan=plan)
+
+    def run(self) -> Pushed:
+        """Import the bundle.
+
+        1. Reach the destination.
+        2. Verify the head: signatures, policy, freshness; be the only one who imports this product.
+        3. Ask what the destination has, and plan.
+        4. Bind the destination to the policy; note that the import begins (ledger and audit).
+        5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
+        6. The archive ends where it should.
+        7. Ask once more that everything is there; attach signatures and other referrers.
+        8. Move the tags, all or none.
+        9. Receipt: ledger, audit, destination.
+        """
+        # 1.
+        self.registry.ping()
+        with ExitStack() as lock:
+            # 2. and 3.
+            prepared = self.prepare(lock)
+            return self._carry_out(prepared)
+
+    def _carry_out(self, prepared: Prepared) -> Pushed:
+        started = self.now()
+        verified, plan = prepared.verified, prepared.plan
+        inventory, destination = verified.inventory, str(self.destination)
+        # 4.
+        self.ledger.enrol_policy(destination, self.policy.digest, self.policy.version, at=started)
+        self._note("push-begun", verified)
+        begun = self.ledger.begin(
+            product=inventory.name,
+            sequence=inventory.sequence,
+            bundle_id=verified.bundle_id,
+            destination=destination,
+            at=started,
+        )
+        try:
+            # 5. and 6.
+            sent = self._transfer(prepared)
+            # 7.
+            check_presence(plan, self._inquirer())
+            self._attach(plan)
+            # 8.
+            self.ledger.intend(begun, _moves(plan, self.destination.prefix))
+            documents = {target.top.descriptor.digest: target.top for target in plan.targets}
+            tags_moved = move_tags(self.registry, plan.tags, documents)
+        except BaseException as error:
+            self._stopped(error, verified)
+            self.ledger.abandon(begun, at=self.now(), reason=str(error) or type(error).__name__)
+            raise
+        # 9.
+        self._note("push-finished", verified)
+        receipt = make_receipt(
+            prepared.verified,
+            plan,
+            sent,
+            destination=self.destination,
+            policy=self.policy,
+            path_map=self.path_map,
+            audit=self.audit.head(),
+            times=(started, self.now()),
+            previous=self.ledger.latest(inventory.name, destination),
+            adopt_reason=self.adopt_reason,
+        )
+        receipt = self.ledger.finish(begun, receipt)
+        keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
+        return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved)
+
+    def _remember(self, product: str) -> History:
+        """The ledger's memory and that of DEST, for the product that the signed inventory names."""
+        kept = read_receipts(self.registry, self.destination.prefix, product)
+        history = self.ledger.history(product, str(self.destination), self.policy.revoked_bundles, in_destination=kept)
+        return replace(history, is_adopted=True) if self.adopt_reason else history
+
+    def _inquirer(self) -> Inquirer:
+        return Inquirer(registry=self.registry, executor=self.executor, workers=self.workers)
+
+    def _transfer(self, prepared: Prepared) -> Sent:
+        plan, reader = prepared.plan, prepared.verified.reader
+        cancellation = Cancellation()
+        uploader = Uploader(
+            plan=plan, reader=reader, registry=self.registry, report=self.report, cancellation=cancellation
+        )
+        title = "Sending"
+        self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
+        if reader.medium.seekable:
+            run_all(
+                uploader.jobs(),
+                executor=self.executor,
+                workers=self.workers,
+                cancellation=cancellation,
+                abort=self.registry.close,
+            )
+        else:
+            uploader.stream(new_buffer())
+        reader.check_end()
+        self.report(PhaseFinished(title=title))
+        return uploader.sent
+
+    def _attach(self, plan: PushPlan) -> None:
+        for target in plan.attached:
+            for document in target.documents[:-1]:
+                self.registry.put_manifest(target.repository, document.descriptor.digest, document)
+            self.registry.put_manifest(target.repository, target.item.tag or target.top.descriptor.digest, target.top)
+
+    def _note(self, event: str, verified: Verified, **details: str) -> None:
+        self.audit.append(
+            event,
+            at=self.now(),
+            product=verified.inventory.name,
+            bundle=verified.bundle_id,
+            destination=str(self.destination),
+            details=details,
+        )
+
+    def _stopped(self, error: BaseException, verified: Verified) -> None:
+        """An import that ends early is noted too; that must not hide why it ended."""
+        try:
+            self._note("push-stopped", verified, code=error.code if isinstance(error, AirgapError) else "interrupted")
+        except AirgapError as second:
+            self.report(Remark(severity=Severity.WARNING, message=second.message))
+
+
+def _moves(plan: PushPlan, prefix: str) -> list[ledger_values.TagMove]:
+    return [
+        ledger_values.TagMove(
+            path=below(prefix, move.repository),
+            tag=move.tag,
+            previous=move.previous.digest if move.previous else None,
+            digest=move.digest,
+        )
+        for move in plan.tags
+        if move.changes
+    ]

@@ -1,0 +1,179 @@
+"""Decides whether a bundle may come in, in the order of design section 7, and reads all of it where that is asked.
+
+1. The head of the archive, within its limits.
+2. The signatures over the raw bytes of the inventory.
+3. The inventory, read for the first time.
+4. to 6. Policy, revocation, audience and freshness (`trust.decision`).
+7. The members in front of the inventory, and the length of the file.
+8. Every blob: here for `verify`, on the way to the registry for `push`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.reader import BundleReader, damage_of, read_head, read_inventory
+from airgap_bundle.bundle.signing import read_beside
+from airgap_bundle.core.content import copy_verified, new_buffer
+from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
+from airgap_bundle.core.text import count_text, size_text
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+from airgap_bundle.trust.decision import Decision, Outcome, Overrides, Step, decide
+from airgap_bundle.trust.freshness import History, InventoryClaims
+from airgap_bundle.trust.signatures import check_signatures
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from airgap_bundle.bundle.inventory import BlobEntry, Inventory
+    from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.bundle.reader import UnverifiedHead
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.transfer.paths import PathMap
+    from airgap_bundle.trust.policy_model import Policy
+
+    # What is remembered of a product: asked for when the signed inventory has said which one it is.
+    Remember = Callable[[str], History]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """A bundle whose signatures, policy, freshness and head were checked; its blobs still have to be."""
+
+    head: UnverifiedHead = field(repr=False)
+    inventory: Inventory
+    decision: Decision
+    reader: BundleReader
+    steps: tuple[Step, ...]
+
+    @property
+    def bundle_id(self) -> Digest:
+        """The name of the bundle."""
+        return self.decision.bundle_id
+
+
+def nothing_remembered(product: str) -> History:  # noqa: ARG001 - the same for every product
+    """For a check without a destination: no sequence is held against the bundle."""
+    return History()
+
+
+def verify_head(
+    medium: Medium,
+    policy: Policy,
+    now: dt.datetime,
+    *,
+    bundle_path: Path | None = None,
+    remember: Remember = nothing_remembered,
+    path_map: PathMap | None = None,
+    overrides: Overrides | None = None,
+) -> Verified:
+    """Checks 1 to 7. `TrustError` or `BundleError` at the first that does not hold.
+
+    `bundle_path` is where signatures beside the bundle are looked for. The caller still has to check every blob that it
+    uses, and the end of the archive.
+    """
+    # 1.
+    head = read_head(medium)
+    found = [*head.signatures, *(read_beside(bundle_path) if bundle_path is not None else ())]
+    # 2.
+    verdict = check_signatures(policy, head.inventory_raw, [(one.name, one.data) for one in found], now)
+    # 3.
+    inventory = read_inventory(head, medium.name)
+    # 4. to 6.
+    claims = InventoryClaims(
+        name=inventory.name,
+        version=inventory.version,
+        bundle_id=head.bundle_id,
+        sequence=inventory.sequence,
+        created=inventory.created,
+        expires=inventory.expires,
+        audience=inventory.audience,
+        repositories=written_repositories(inventory, path_map),
+    )
+    decision = decide(policy, verdict, claims, remember(inventory.name), now, overrides)
+    # 7.
+    reader = BundleReader(medium, head, inventory)
+    reader.check_head()
+    reader.check_length()
+    return Verified(
+        head=head,
+        inventory=inventory,
+        decision=decision,
+        reader=reader,
+        steps=(
+            Step(number=1, title="head", outcome=Outcome.PASSED, detail=f"{size_text(head.head_bytes)}, within limits"),
+            *(step for step in decision.steps if step.number == 2),  # noqa: PLR2004 - the number of the check
+            Step(number=3, title="inventory", outcome=Outcome.PASSED, detail=f"bundle id {head.bundle_id}"),
+            *(step for step in decision.steps if step.number != 2),  # noqa: PLR2004 - the number of the check
+            Step(
+                number=7,
+                title="members",
+                outcome=Outcome.PASSED,
+                detail=f"{count_text(len(inventory.members), 'member')} as the inventory names them",
+            ),
+        ),
+    )
+
+
+def written_repositories(inventory: Inventory, path_map: PathMap | None) -> tuple[str, ...]:
+    """Every repository below DEST that an import writes to, but for the product's own files.
+
+    `files/<product>` belongs to the product by its name, so no policy has to list it.
+    """
+    own_files = f"files/{inventory.name}"
+    paths = {item.path for item in inventory.items if not (item.kind == "files" and item.path == own_files)}
+    return tuple(sorted({path_map.apply(path) if path_map else path for path in paths}))
+
+
+def read_all(verified: Verified, executor: Executor, workers: int, report: Reporter) -> Step:
+    """Check 8 for a bundle that is not sent anywhere: read every blob and the end of the archive."""
+    reader, inventory = verified.reader, verified.inventory
+    report(PhaseStarted(title="Checking", total_bytes=inventory.total_bytes, total_items=len(inventory.blobs)))
+    cancellation = Cancellation()
+    if reader.medium.seekable:
+        run_all(
+            [_checking(reader, blob, cancellation, report) for blob in inventory.blobs],
+            executor=executor,
+            workers=workers,
+            cancellation=cancellation,
+        )
+    else:
+        buffer = new_buffer()
+        for blob in inventory.blobs:
+            _checking(reader, blob, cancellation, report)(buffer)
+    reader.check_end()
+    report(PhaseFinished(title="Checking"))
+    return Step(
+        number=8,
+        title="blobs",
+        outcome=Outcome.PASSED,
+        detail=f"{count_text(len(inventory.blobs), 'blob')}, {size_text(inventory.total_bytes)}, all read",
+    )
+
+
+class _Nowhere:
+    """A sink for what only has to be read."""
+
+    def write(self, data: memoryview, /) -> None:
+        """Forget it."""
+
+
+def _checking(
+    reader: BundleReader, blob: BlobEntry, cancellation: Cancellation, report: Reporter
+) -> Callable[[memoryview], None]:
+    label = blob.digest.encoded[:12]
+
+    def moved(count: int) -> None:
+        cancellation.check()
+        report(BytesMoved(name=label, count=count))
+
+    def job(buffer: memoryview) -> None:
+        with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
+            copy_verified(source, _Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
+
+    return job
