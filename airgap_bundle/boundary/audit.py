@@ -19,7 +19,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from airgap_bundle.boundary.audit_record import MAX_LINE_BYTES, ORIGIN, AuditRecord, dump_record, parse_record
 from airgap_bundle.boundary.receipt import AuditHead
@@ -205,10 +205,9 @@ def verify(path: Path, heads: Iterable[AuditHead] = ()) -> AuditVerdict:
     chain, torn = _Chain(), 0
     if path.exists():
         with _reading(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-            for n, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), start=1):
-                if not line.endswith(b"\n"):
-                    torn = len(line) + sum(map(len, iter(lambda: file.read(MAX_LINE_BYTES), b"")))
-                    break
+            whole = _whole_bytes(descriptor)
+            torn = os.fstat(descriptor).st_size - whole
+            for n, line in enumerate(_lines(file, whole), start=1):
                 _check_line(chain, line, n)
                 wanted.get(chain.head.records, set()).discard(chain.head.digest)
     for records, digests in sorted(wanted.items()):
@@ -217,6 +216,17 @@ def verify(path: Path, heads: Iterable[AuditHead] = ()) -> AuditVerdict:
                 f"record {records} as receipts know it is not there: the trail was cut or written anew"
             )
     return AuditVerdict(records=chain.head.records, head=chain.head, problems=tuple(chain.problems), torn_bytes=torn)
+
+
+def _lines(file: BinaryIO, whole: int) -> Iterator[bytes]:
+    """The finished lines. One that is longer than a record may be comes as its front, without its end."""
+    while whole:
+        line = file.readline(min(whole, MAX_LINE_BYTES + 1))
+        whole -= len(line)
+        yield line
+        while whole and not line.endswith(b"\n"):
+            line = file.readline(min(whole, MAX_LINE_BYTES))
+            whole -= len(line)
 
 
 def _check_line(chain: _Chain, line: bytes, number: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.boundary.fields import Fields
 from airgap_bundle.boundary.moments import check_moment, moment_text
 from airgap_bundle.boundary.receipt import AuditHead
-from airgap_bundle.boundary.redaction import cleaned, without_secrets
+from airgap_bundle.boundary.redaction import REMOVED, is_delicate, without_secrets
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -29,6 +29,8 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_DETAILS = 64
 # 64 details of 600 characters stay below the limit of a line, unless nearly all of it has to be escaped.
 _MAX_VALUE_CHARACTERS = 600
+# Far more than is kept, and little enough to search for credentials in no time.
+_MAX_LOOKED_AT_CHARACTERS = 4096
 _EVENT = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 # What the first record has in place of the digest of a line before it.
@@ -72,7 +74,10 @@ def dump_record(record: AuditRecord) -> bytes:
                 "product": _text(record.product),
                 "bundle": record.bundle or "",
                 "destination": _text(record.destination),
-                "details": {key: _text(value) for key, value in cleaned(record.details).items()},
+                "details": {
+                    key: REMOVED if is_delicate(key) and value else _text(value)
+                    for key, value in record.details.items()
+                },
             }
         )
         + b"\n"
@@ -102,5 +107,8 @@ def parse_record(line: bytes) -> AuditRecord:
 
 
 def _text(text: str) -> str:
+    if len(text) > _MAX_LOOKED_AT_CHARACTERS:
+        # Without the last word: half an address does not show that it holds a password.
+        text = text[:_MAX_LOOKED_AT_CHARACTERS].rpartition(" ")[0]
     text = printable(without_secrets(text))
     return text if len(text) <= _MAX_VALUE_CHARACTERS else text[: _MAX_VALUE_CHARACTERS - 1] + "…"

@@ -299,7 +299,7 @@ class Ledger:
             return False
         is_current = not (held and held[0][1] and (receipt.partial or receipt.held))
         if is_current:
-            self._database.write("UPDATE receipts SET is_current = 0 WHERE id = ?", receipt.id)
+            self._database.write("UPDATE receipts SET is_current = 0 WHERE id = ? AND is_current", receipt.id)
         number = self._database.write(
             "INSERT INTO receipts (id, product, destination, bundle_id, sequence, created, is_partial, is_held,"
             " is_current, audit_records, audit_head, sha256, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -8,12 +8,8 @@ keeps secrets out in the first place, not a licence to pass them.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_REMOVED = "[removed]"
+REMOVED = "[removed]"
 # Lengths are limited so that no text, however odd, takes more than linear time.
 _DELICATE_NAME = (
     r"[a-z0-9_.-]{0,64}(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credential|authorization|cookie)"
@@ -35,11 +31,11 @@ _SCHEME = re.compile(r"\b(Bearer|Basic)\s{1,8}[A-Za-z0-9._~+/=-]{8,}", re.IGNORE
 def without_secrets(text: str) -> str:
     """`text` without URL userinfo, values of keys that sound secret, and authorization headers."""
     text = _USERINFO.sub(r"\1", text)
-    text = _SCHEME.sub(rf"\1 {_REMOVED}", text)
-    text = _SIGNED_QUERY.sub(rf"\1{_REMOVED}", text)
-    return _ASSIGNMENT.sub(rf"\1{_REMOVED}", text)
+    text = _SCHEME.sub(rf"\1 {REMOVED}", text)
+    text = _SIGNED_QUERY.sub(rf"\1{REMOVED}", text)
+    return _ASSIGNMENT.sub(rf"\1{REMOVED}", text)
 
 
-def cleaned(facts: Mapping[str, str]) -> dict[str, str]:
-    """A map of facts without secrets: whole values of keys that sound secret, and what is found in the others."""
-    return {key: _REMOVED if _KEY.fullmatch(key) and value else without_secrets(value) for key, value in facts.items()}
+def is_delicate(key: str) -> bool:
+    """Whether the value of a field of this name is likely to be a credential."""
+    return _KEY.fullmatch(key) is not None
