@@ -21,22 +21,27 @@ def fill_roles(roles: Sequence[Role], people: Sequence[str]) -> dict[str, tuple[
     Deterministic: earlier roles and people come first. A role with fewer people than its threshold is not filled.
     """
     places = [role for role in roles for _ in range(role.threshold)]
+    order = {person: number for number, person in enumerate(dict.fromkeys(people))}
     holder: dict[int, str] = {}
 
     def place(person: str, tried: set[int]) -> bool:
-        for number, role in enumerate(places):
-            if number in tried or person not in role.signers:
-                continue
-            tried.add(number)
-            # Take a free place, or one whose holder can move to another.
-            if number not in holder or place(holder[number], tried):
+        fitting = [number for number, role in enumerate(places) if person in role.signers]
+        for number in fitting:
+            if number not in holder:
                 holder[number] = person
                 return True
+        # All taken: take one whose holder can move to another.
+        for number in fitting:
+            if number not in tried:
+                tried.add(number)
+                if place(holder[number], tried):
+                    holder[number] = person
+                    return True
         return False
 
-    for person in dict.fromkeys(people):
+    for person in order:
         place(person, set())
-    return {
-        role.name: tuple(holder[number] for number, wanted in enumerate(places) if wanted is role and number in holder)
-        for role in roles
-    }
+    filled: dict[str, list[str]] = {role.name: [] for role in roles}
+    for number, person in holder.items():
+        filled[places[number].name].append(person)
+    return {name: tuple(sorted(found, key=order.__getitem__)) for name, found in filled.items()}

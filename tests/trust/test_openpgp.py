@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from airgap_bundle.trust import openpgp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DATA = b'{"name":"acme"}'
 
@@ -80,7 +80,9 @@ def test_a_short_key_id_pins_nothing(home: GnuPgHome, alice: str, length: int) -
         openpgp.verify(DATA, home.sign(DATA, alice), home.public_key(alice), alice[-length:], now=now())
 
 
-@pytest.mark.parametrize("junk", [b"", b"junk", b"\x00", b"\x88", b"\xff" * 70_000], ids=["empty", "text", "zero", "cut", "huge"])
+@pytest.mark.parametrize(
+    "junk", [b"", b"junk", b"\x00", b"\x88", b"\xff" * 70_000], ids=["empty", "text", "zero", "cut", "huge"]
+)
 def test_what_is_no_signature_is_refused(home: GnuPgHome, alice: str, junk: bytes) -> None:
     assert refusal(home, alice, junk) == "AB-TRUST-BAD-SIGNATURE"
 
@@ -340,7 +342,14 @@ def test_settings_in_gpg_conf_do_not_change_the_kind_of_signature() -> None:
 
 def test_a_passphrase_that_nobody_gives_is_one_clear_error() -> None:
     with gnupg_home() as home:
-        arguments = ("--pinentry-mode", "loopback", "--passphrase", "secret", "--quick-gen-key", "Locked <l@example.com>")
+        arguments = (
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "secret",
+            "--quick-gen-key",
+            "Locked <l@example.com>",
+        )
         home.gpg(*arguments, "ed25519", "sign", "0")
         (home.path / "gpg-agent.conf").write_text("pinentry-program /bin/false\n")
         home.stop_agent()
@@ -363,13 +372,13 @@ def damaged(change: Callable[[bytes], bytes], home: GnuPgHome, alice: str) -> by
 @pytest.mark.parametrize(
     "change",
     [
-        lambda key: b"",
+        lambda _: b"",
         lambda key: key[:-1],
         lambda key: key[1:],
         lambda key: key + b"\x00",
         lambda key: key * 2,
         lambda key: key * 4000,
-        lambda key: b"hello",
+        lambda _: b"hello",
         lambda key: key + b"\xcb\x05b\x00\x00\x00\x00",
     ],
     ids=["empty", "cut", "headless", "trailing zero", "twice", "huge", "text", "literal data"],
