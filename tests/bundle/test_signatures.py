@@ -119,7 +119,7 @@ ADDITIONS = {
     "into an empty area": (0, 1200),
     "behind another": (1, 1200),
     "of one byte": (1, 1),
-    "as long as allowed": (0, MAX_SIGNATURE_BYTES),
+    "of 10 kB": (0, 10_000),
 }
 
 
@@ -136,7 +136,7 @@ def test_a_crash_at_any_moment_leaves_the_old_signatures_or_the_new_ones(present
 def test_after_a_crash_at_any_moment_adding_works_and_may_crash_again(second_size: int) -> None:
     old = (signature(0),)
     area = build_area(old)
-    first, second = signature(1, 1100), signature(2, second_size)
+    first, second = signature(1, 600), signature(2, second_size)
     for state in set(torn(area, plan_addition(area, first))):
         writes = plan_addition(state, second)
         before = parse_area(state)
@@ -264,7 +264,7 @@ def test_any_flipped_bit_in_front_of_the_reserved_zeros_is_refused_or_changes_wh
     area = build_area(old)
     used = area.index(tar_header(RESERVED, SIGNATURE_AREA_BYTES - 512 - 512 - 512 - 1024 - 512)) + 512
     chance = random.Random("area bits")
-    for bit in chance.sample(range(used * 8), 600):
+    for bit in chance.sample(range(used * 8), 200):
         flipped = bytearray(area)
         flipped[bit // 8] ^= 1 << bit % 8
         try:
