@@ -114,8 +114,13 @@ def parse_manifest(raw: bytes, file: str) -> Manifest:
 
     Raises `DocumentError` (AB-MANIFEST-INVALID, or AB-YAML-… where it is not even YAML) with every complaint.
     """
+    return read_manifest(yamltext.parse(raw, file), file)
+
+
+def read_manifest(node: yamltext.Node, file: str) -> Manifest:
+    """`parse_manifest` from where YAML has been read already."""
     complaints = Complaints(file)
-    value = Value.of(yamltext.parse(raw, file), complaints)
+    value = Value.of(node, complaints)
     manifest = None
     try:
         manifest = _read(value.fields(), file)

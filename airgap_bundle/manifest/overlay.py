@@ -14,16 +14,16 @@ paths of an overlay start from the directory of the manifest.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.manifest import reading, words, yamltext
 from airgap_bundle.manifest.fields import Complaints, Value, check_api_version, converted, listed, one_of, text
-from airgap_bundle.manifest.model import read_document
+from airgap_bundle.manifest.model import Manifest, read_document, read_manifest
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from airgap_bundle.core.oci import Platform
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         WorkloadEntry,
     )
     from airgap_bundle.manifest.fields import Fields
-    from airgap_bundle.manifest.model import Manifest
 
 API_VERSION = "airgap-bundle/overlay.v1"
 
@@ -80,8 +79,13 @@ class Overlay:
 
 def parse_overlay(raw: bytes, file: str) -> Overlay:
     """Read an overlay; `DocumentError` (AB-OVERLAY-INVALID, or AB-YAML-…) with every complaint."""
+    return read_overlay(yamltext.parse(raw, file), file)
+
+
+def read_overlay(node: yamltext.Node, file: str) -> Overlay:
+    """`parse_overlay` from where YAML has been read already."""
     complaints = Complaints(file)
-    value = Value.of(yamltext.parse(raw, file), complaints)
+    value = Value.of(node, complaints)
     overlay = None
     try:
         overlay = _read(value.fields())
@@ -95,7 +99,18 @@ def parse_overlay(raw: bytes, file: str) -> Overlay:
 
 def load_overlay(path: str | os.PathLike[str]) -> Overlay:
     """Read an overlay from a regular file; errors as `load_manifest` and `parse_overlay`."""
-    return parse_overlay(read_document(path), str(path))
+    return parse_overlay(read_document(path), os.fspath(path))
+
+
+def load_manifest_or_overlay(path: str | os.PathLike[str]) -> Manifest | Overlay:
+    """Whichever of the two the file says that it is; what says neither is complained of as a manifest."""
+    file = os.fspath(path)
+    node = yamltext.parse(read_document(path), file)
+    if isinstance(node, yamltext.MappingNode):
+        version = node.entries.get("apiVersion")
+        if isinstance(version, yamltext.ScalarNode) and version.text == API_VERSION:
+            return read_overlay(node, file)
+    return read_manifest(node, file)
 
 
 def merge(manifest: Manifest, overlay: Overlay) -> Manifest:

@@ -74,8 +74,8 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file() -> None:
 
 
 def test_an_unknown_key_comes_with_the_one_that_was_perhaps_meant() -> None:
-    assert complaints_of("apiVersion: v1\nname: a\nplatfroms: []\n") == [
-        ("AB-YAML-KEY", "platfroms", 3, "did you mean 'platforms'?")
+    assert complaints_of("apiVersion: v1\nname: a\nplatformz: []\n") == [
+        ("AB-YAML-KEY", "platformz", 3, "did you mean 'platforms'?")
     ]
     assert complaints_of("apiVersion: v1\nname: a\nNAME: []\n")[0][3] == "did you mean 'name'?"
     assert "known here" in complaints_of("apiVersion: v1\nname: a\nzzz: []\n")[0][3]

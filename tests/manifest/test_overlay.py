@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airgap_bundle.core.errors import DocumentError
-from airgap_bundle.manifest.model import parse_manifest
-from airgap_bundle.manifest.overlay import merge, parse_overlay
+from airgap_bundle.manifest.model import Manifest, parse_manifest
+from airgap_bundle.manifest.overlay import Overlay, load_manifest_or_overlay, merge, parse_overlay
+from airgap_bundle.manifest.rules import check_overlay
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANIFEST = parse_manifest(
     b"""\
@@ -66,3 +72,25 @@ def test_a_bad_overlay_is_refused_with_its_place(text: str) -> None:
         parse_overlay(overlay(text), "o.yaml")
     assert caught.value.code == "AB-OVERLAY-INVALID"
     assert caught.value.findings[0].place.line == 2
+
+
+def test_an_overlay_can_be_checked_alone(tmp_path: Path) -> None:
+    path = tmp_path / "o.yaml"
+    path.write_bytes(overlay("remove: {images: [redis:7]}"))
+    alone = load_manifest_or_overlay(path)
+    assert isinstance(alone, Overlay)
+    assert check_overlay(alone) == ()
+    path.write_bytes(overlay("images: [redis:8]\nfiles: [{path: none}]"))
+    alone = load_manifest_or_overlay(path)
+    assert isinstance(alone, Overlay)
+    assert [finding.code for finding in check_overlay(alone)] == ["AGM003", "AGM012"]
+
+
+def test_what_says_that_it_is_a_manifest_is_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text("apiVersion: airgap-bundle/v1\nname: plane\nversion: 1.0\n")
+    assert isinstance(load_manifest_or_overlay(path), Manifest)
+    path.write_text("- a\n")
+    with pytest.raises(DocumentError) as caught:
+        load_manifest_or_overlay(path)
+    assert caught.value.code == "AB-MANIFEST-INVALID"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airgap_bundle.manifest.model import Manifest
 from airgap_bundle.manifest.rules import (
     duplicate,
     expiry,
@@ -30,7 +31,7 @@ from airgap_bundle.manifest.rules.rule import Context, Rule
 if TYPE_CHECKING:
     from airgap_bundle.core.report import Finding
     from airgap_bundle.manifest.locked import Lock
-    from airgap_bundle.manifest.model import Manifest
+    from airgap_bundle.manifest.overlay import Overlay
 
 RULES: tuple[Rule, ...] = (
     duplicate.RULE,
@@ -63,4 +64,24 @@ def check_manifest(manifest: Manifest, *, lock: Lock | None = None, now: int | N
     return tuple(sorted(found, key=lambda finding: (finding.place.line, finding.place.column, finding.code)))
 
 
-__all__ = ["RULES", "Context", "Rule", "check_manifest"]
+def check_overlay(overlay: Overlay) -> tuple[Finding, ...]:
+    """What the offline rules find in an overlay alone: its own entries, without the manifest that it is for."""
+    manifest = Manifest(
+        name=overlay.name or "overlay",
+        version=overlay.version or "0",
+        place=overlay.place,
+        platforms=overlay.platforms or (),
+        expires_seconds=overlay.expires_seconds or 0,
+        images=overlay.images,
+        charts=overlay.charts,
+        workloads=overlay.workloads,
+        artifacts=overlay.artifacts,
+        files=overlay.files,
+        exclude=overlay.exclude,
+        verify=overlay.verify,
+    )
+    # That nothing travels is no fault of an overlay.
+    return tuple(finding for finding in check_manifest(manifest) if finding.code != nothing_travels.RULE.code)
+
+
+__all__ = ["RULES", "Context", "Rule", "check_manifest", "check_overlay"]
