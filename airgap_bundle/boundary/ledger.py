@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Self
 from airgap_bundle.boundary.ledger_database import Database
 from airgap_bundle.boundary.ledger_values import Begun, EnrolledPolicy, TagMove, TagOwner
 from airgap_bundle.boundary.moments import moment_text, parse_moment
-from airgap_bundle.boundary.receipt import AuditHead, Outcome, Receipt, check_destination, receipt_id
+from airgap_bundle.boundary.receipt import (
+    AuditHead,
+    Outcome,
+    Receipt,
+    TagKey,
+    check_destination,
+    inheriting,
+    receipt_id,
+)
 from airgap_bundle.boundary.receipt_files import ReceiptFiles
 from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
 from airgap_bundle.boundary.redaction import without_secrets
@@ -146,12 +154,13 @@ class Ledger:
     def record(self, receipt: Receipt) -> Receipt:
         """Keep a receipt, in the ledger and then as a file. The receipt that holds now under its id.
 
-        That is the one given, unless it is partial or held and a complete one is there: less never replaces more. What
-        was replaced stays in the ledger; the very same receipt again changes nothing.
+        That is the one given, with what earlier runs of the same import knew of the tags before they moved them
+        (`receipt.inheriting`) - unless it is partial or held and a complete one is there: less never replaces more.
+        What was replaced stays in the ledger; the very same receipt again changes nothing.
         """
-        raw = dump_receipt(receipt)
         with self._database.writing():
-            if self._insert(receipt, raw):
+            receipt = inheriting(receipt, self.get(receipt.id), self._moved(receipt.id))
+            if self._insert(receipt, dump_receipt(receipt)):
                 self._files.remove(receipt.id)
         holding = self.get(receipt.id) or receipt
         self._files.write(receipt.id, dump_receipt(holding), only_if_missing=True)
@@ -284,6 +293,15 @@ class Ledger:
         """The heads of the audit trail that receipts hold; `audit.verify` looks for them."""
         rows = self._database.rows("SELECT DISTINCT audit_records, audit_head FROM receipts ORDER BY audit_records")
         return tuple(AuditHead(records=records, digest=Digest(digest)) for records, digest in rows)
+
+    def _moved(self, receipt: str) -> dict[TagKey, Digest | None]:
+        """What imports with this receipt id found under the tags that they meant to move; the last one's word."""
+        rows = self._database.rows(
+            "SELECT path, tag, digest, previous FROM moves JOIN imports ON number = import"
+            " WHERE receipt_id = ? AND previous <> digest ORDER BY number",
+            receipt,
+        )
+        return {(row[0], row[1], Digest(row[2])): Digest(row[3]) if row[3] else None for row in rows}
 
     def _insert(self, receipt: Receipt, raw: bytes) -> bool:
         """Whether the receipt is now what holds under its id, and was not before."""

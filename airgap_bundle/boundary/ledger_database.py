@@ -42,7 +42,7 @@ _SCHEMA = (
         number INTEGER PRIMARY KEY, receipt_id TEXT NOT NULL, product TEXT NOT NULL, destination TEXT NOT NULL,
         bundle_id TEXT NOT NULL, sequence INTEGER NOT NULL, started TEXT NOT NULL, state TEXT NOT NULL,
         ended TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT '') STRICT""",
-    "CREATE INDEX imports_begun ON imports (receipt_id) WHERE state = 'begun'",
+    "CREATE INDEX imports_of_a_receipt ON imports (receipt_id, state)",
     # What is under a tag before an import moves it; previous is '' where the tag is new.
     """CREATE TABLE moves (
         import INTEGER NOT NULL REFERENCES imports, path TEXT NOT NULL, tag TEXT NOT NULL, previous TEXT NOT NULL,

@@ -22,12 +22,16 @@ from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import check_repository, check_tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 # An item is a manifest, which is a blob of the bundle, and a bundle has at most 250,000 of them.
 MAX_ITEMS = 250_000
 # Room for a reason of a paragraph, a certificate identity or a long reference; not for a document.
 MAX_TEXT_CHARACTERS = 4096
+
+# Path, tag, and the digest that the tag was moved to.
+TagKey = tuple[str, str, Digest]
 
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -252,20 +256,24 @@ def check_destination(destination: str) -> str:
     return destination
 
 
-def inheriting(receipt: Receipt, earlier: Receipt) -> Receipt:
-    """`receipt`, a second run of what `earlier` recorded under the same id, with what only the first run could see.
+def inheriting(receipt: Receipt, earlier: Receipt | None, moved: Mapping[TagKey, Digest | None]) -> Receipt:
+    """`receipt`, of a second run, with what only the first could see: what was under the tags that it moved.
 
-    On the second run a tag already points to the new image, so what was under it before is known from the first run
-    alone. Without this a repeated import could not be undone.
+    On the second run a tag points to the new image already; without this a repeated import could not be undone.
+    `moved` has what earlier runs noted before they moved a tag, by path, tag and new digest; `earlier` is the receipt
+    that is there under the same id.
     """
-    before = {(i.path, i.tag, i.digest): i.previous for i in earlier.items if i.tag}
-    items = tuple(
-        replace(item, previous=before.get((item.path, item.tag, item.digest)))
-        if item.previous == item.digest and (item.path, item.tag, item.digest) in before
-        else item
-        for item in receipt.items
-    )
-    return replace(receipt, items=items, previous=earlier.previous if receipt.id == earlier.id else receipt.previous)
+    before: dict[TagKey, Digest | None] = {}
+    if earlier is not None:
+        receipt = replace(receipt, previous=earlier.previous)
+        before = {(item.path, item.tag, item.digest): item.previous for item in earlier.items if item.tag}
+    before.update(moved)
+    return replace(receipt, items=tuple(_inheriting_item(item, before) for item in receipt.items))
+
+
+def _inheriting_item(item: ReceiptItem, before: Mapping[TagKey, Digest | None]) -> ReceiptItem:
+    key = (item.path, item.tag, item.digest)
+    return replace(item, previous=before[key]) if item.previous == item.digest and key in before else item
 
 
 def _check_text(**texts: str) -> None:

@@ -232,6 +232,20 @@ def test_what_was_under_the_tags_is_known_after_a_kill(state: StateDirectory) ->
         assert ledger.intended(ledger.unfinished()[0]) == moves
 
 
+def test_a_run_after_a_kill_knows_what_was_under_the_tags_before(ledger: Ledger) -> None:
+    move = TagMove(path="docker.io/library/redis", tag="7", previous=digest("old"), digest=digest("new"))
+    ledger.intend(_begin(ledger, receipt()), [move])
+    again = receipt(items=(item(content="new", previous=digest("new"), outcome=Outcome.PRESENT),))
+    recorded = ledger.finish(_begin(ledger, again), again)
+    assert recorded.items[0].previous == digest("old")
+    assert ledger.get(again.id) == recorded
+
+
+def test_a_receipt_never_comes_before_itself(ledger: Ledger) -> None:
+    first = ledger.record(receipt(previous="acme-0-before"))
+    assert ledger.record(receipt(previous=first.id, finished=NOON)).previous == "acme-0-before"
+
+
 def test_a_file_that_a_crash_left_unwritten_is_written(state: StateDirectory) -> None:
     with Ledger.open(state) as ledger:
         ledger.record(receipt())

@@ -242,14 +242,15 @@ def test_a_second_run_keeps_what_only_the_first_could_see() -> None:
         ),
         previous=first.id,
     )
-    merged = inheriting(second, first)
+    merged = inheriting(second, first, {})
     assert [one.previous for one in merged.items] == [digest("old"), None]
     assert (merged.previous, merged.items[0].outcome) == ("p", Outcome.PRESENT)
 
 
 def test_a_second_run_keeps_what_it_saw_itself_where_the_tag_had_moved() -> None:
     second = receipt(items=(item("redis", "new", previous=digest("somebody else's")),))
-    assert inheriting(second, receipt(items=(item("redis", "new"),))).items[0].previous == digest("somebody else's")
+    first = receipt(items=(item("redis", "new"),))
+    assert inheriting(second, first, {}).items[0].previous == digest("somebody else's")
 
 
 def test_totals_cannot_be_negative() -> None:
