@@ -62,10 +62,7 @@ class ManifestRoutes:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", "`tag` in the query goes with a digest")
         else:
             digest, tags = Digest.of(document.raw), (reference,)
-        try:
-            self._registry.store_manifest(repository, digest, document, tags=tags)
-        except InvalidValueError as error:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "MANIFEST_INVALID", str(error)) from error
+        self._registry.store_manifest(repository, digest, document, tags=tags)
         headers = [("Location", f"/v2/{repository}/manifests/{digest}"), ("Docker-Content-Digest", digest)]
         if document.subject is not None:
             headers.append(("OCI-Subject", document.subject.digest))

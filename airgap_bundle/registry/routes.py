@@ -34,12 +34,14 @@ _READING = frozenset({"GET", "HEAD"})
 # What our own errors are called in the protocol.
 _STORE_CODES = {
     "AB-STORE-INCOMPLETE": (HTTPStatus.BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
+    "AB-STORE-MANIFEST": (HTTPStatus.BAD_REQUEST, "MANIFEST_INVALID"),
     "AB-STORE-SIZE": (HTTPStatus.BAD_REQUEST, "SIZE_INVALID"),
     "AB-STORE-DIGEST": (HTTPStatus.BAD_REQUEST, "DIGEST_INVALID"),
     "AB-STORE-SPACE": (HTTPStatus.INSUFFICIENT_STORAGE, "DENIED"),
 }
 _STORE_WORDS = {
     "MANIFEST_BLOB_UNKNOWN": "the manifest names something that the repository does not hold",
+    "MANIFEST_INVALID": "the annotations of the manifest are no map of strings",
     "SIZE_INVALID": "the manifest gives another size than that of the blob",
     "DIGEST_INVALID": "the content has another digest",
     "DENIED": "the registry has no room left",

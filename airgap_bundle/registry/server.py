@@ -182,6 +182,16 @@ class _Server(cheroot_wsgi.Server):
         self._connection_count = 0
         self._count_lock = threading.Lock()
 
+    @staticmethod
+    def bind_socket(socket_: Any, bind_addr: Any) -> Any:
+        """Bind, and close the socket where that fails, which cheroot forgets."""
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
+
     def count_connections(self, change: int) -> None:
         """One more, or one less."""
         with self._count_lock:

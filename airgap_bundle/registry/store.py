@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from airgap_bundle.core.content import Descriptor, Digest
-from airgap_bundle.core.errors import InvalidValueError, RegistryError
+from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.oci import FOREIGN_LAYER_TYPES, Document, parse_document
 from airgap_bundle.registry import durable
 from airgap_bundle.registry.directory import Attachment, Held, RegistryDirectory
@@ -226,6 +226,10 @@ def _attachment(document: Document, digest: Digest) -> Attachment | None:
     annotations = document.value.get("annotations")
     if annotations is not None:
         if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
-            raise InvalidValueError("annotations is not a map of strings")
+            raise RegistryError(
+                "AB-STORE-MANIFEST",
+                f"a manifest with the digest {digest} is attached to another and its annotations are no map of strings",
+                hint="ask whoever made the manifest for one that follows the image specification",
+            )
         descriptor["annotations"] = annotations
     return Attachment(subject=document.subject.digest, descriptor=descriptor)
