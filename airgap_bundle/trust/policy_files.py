@@ -60,16 +60,18 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise UsageError("AB-POLICY-FILE", f"there is no policy {name}") from error
     except OSError as error:
-        raise HostError("AB-POLICY-FILE", f"the policy {name} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        state = os.fstat(file.fileno())
+        raise HostError("AB-POLICY-UNREADABLE", f"the policy {name} cannot be read: {error.strerror}") from error
+    try:
+        state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise UsageError("AB-POLICY-FILE", f"the policy {name} is not a regular file")
         _check_owner(path, state, name)
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             raw = file.read(MAX_POLICY_BYTES + 1)
-        except OSError as error:
-            raise HostError("AB-POLICY-FILE", f"the policy {name} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise HostError("AB-POLICY-UNREADABLE", f"the policy {name} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(raw) > MAX_POLICY_BYTES:
         raise DocumentError("AB-POLICY-INVALID", f"the policy {name} has more than {MAX_POLICY_BYTES} bytes")
     return raw

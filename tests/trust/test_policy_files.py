@@ -101,4 +101,4 @@ def test_a_policy_without_end_is_not_read_to_its_end(policy: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_an_unreadable_policy_is_this_machines_fault(policy: Path) -> None:
     policy.chmod(0)
-    assert code_of(policy, HostError) == "AB-POLICY-FILE"
+    assert code_of(policy, HostError) == "AB-POLICY-UNREADABLE"
