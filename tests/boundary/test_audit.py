@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import signal
@@ -276,3 +277,25 @@ def test_ten_thousand_records_verify_in_well_under_two_seconds(trail: Path) -> N
     started = time.process_time()
     assert verify(trail, [head]).records == 10_000
     assert time.process_time() - started < 2
+
+
+def test_a_trail_that_stays_locked_is_a_clear_error(trail: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airgap_bundle.boundary.audit._LOCK_SECONDS", 0.05)
+    with trail.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for use in (lambda: Audit(path=trail).append("import.begin", at=NOON), lambda: verify(trail)):
+            with pytest.raises(HostError) as caught:
+                use()
+            assert caught.value.code == "AB-AUDIT-BUSY"
+
+
+def test_a_trail_that_cannot_be_read_is_not_called_whole(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").symlink_to(tmp_path)
+    with pytest.raises(HostError) as caught:
+        verify(tmp_path / "audit.jsonl")
+    assert caught.value.code == "AB-AUDIT-READ"
+
+
+def test_a_record_of_a_newer_version_is_not_one_of_ours(trail: Path) -> None:
+    with pytest.raises(InvalidValueError, match="version"):
+        parse_record(_lines(trail)[0].replace(b"audit.v1", b"audit.v2"))

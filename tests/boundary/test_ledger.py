@@ -425,3 +425,30 @@ def test_a_replaced_receipt_stays_in_the_ledger_as_evidence(state: StateDirector
     ledger.record(replace(receipt(), finished=NOON))
     with closing(sqlite3.connect(state.ledger_path)) as database:
         assert database.execute("SELECT count(*), sum(is_current) FROM receipts").fetchone() == (2, 1)
+
+
+def test_a_ledger_that_stays_locked_is_a_clear_error(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airgap_bundle.boundary.ledger_database._BUSY_SECONDS", 0.05)
+    with Ledger.open(state) as ledger, closing(sqlite3.connect(state.ledger_path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(HostError) as caught:
+            ledger.record(receipt())
+    assert caught.value.code == "AB-LEDGER-BUSY"
+
+
+def test_a_receipt_whose_file_cannot_be_written_counts_all_the_same(state: StateDirectory) -> None:
+    with Ledger.open(state) as ledger:
+        _file(state, receipt()).with_suffix(".partial").mkdir()
+        with pytest.raises(HostError) as caught:
+            ledger.record(receipt())
+        assert (caught.value.code, ledger.get(receipt().id)) == ("AB-STATE-UNUSABLE", receipt())
+    _file(state, receipt()).with_suffix(".partial").rmdir()
+    with Ledger.open(state):
+        assert _file(state, receipt()).read_bytes() == dump_receipt(receipt())
+
+
+def test_a_ledger_whose_place_is_taken_by_a_link_is_refused(state: StateDirectory, tmp_path: Path) -> None:
+    state.ledger_path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HostError) as caught:
+        Ledger.open(state)
+    assert (caught.value.code, (tmp_path / "elsewhere").exists()) == ("AB-LEDGER-WRITE", False)
