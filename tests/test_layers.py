@@ -28,14 +28,15 @@ DOORS = {
     "rich": ("output/console.py",),
     "sigstore": ("trust/keyless.py",),
     "socketserver": (),
-    "sqlite3": ("boundary/ledger.py",),
+    "sqlite3": ("boundary/ledger_database.py",),
     "typer": ("cli/",),
     "urllib.request": (),
     "urllib3": (),
     "yaml": ("manifest/yamltext.py",),
 }
-# Everything else that may be imported at all: platformdirs says where things live and reaches nowhere.
-FREE = {"airgap_bundle", "platformdirs"}
+# Everything else that may be imported at all: platformdirs says where things live and reaches nowhere; _typeshed has
+# names for the type checker and does not exist when the code runs.
+FREE = {"_typeshed", "airgap_bundle", "platformdirs"}
 # Each of these costs a good part of what `--help` may take, so the function that needs it imports it.
 COSTLY = {"cheroot", "cryptography", "gnupg", "oras", "pydantic", "requests", "rich", "sigstore", "ssl", "yaml"}
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
