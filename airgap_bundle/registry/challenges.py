@@ -129,6 +129,8 @@ def judge_realm(realm: str, registry: Origin, options: ClientOptions) -> tuple[R
     origin, target = parse_url(realm)
     if origin == registry:
         return Realm.LOGIN, origin, target
+    if origin.is_loopback and not registry.is_loopback:
+        return Realm.REFUSED, origin, target  # a stranger would have us knock at the doors of this machine
     if origin.scheme == "http" and not allows_plain_http(origin.host, origin.port, options.plain_http):
         return Realm.REFUSED, origin, target
     if origin.is_named_by(options.token_hosts):

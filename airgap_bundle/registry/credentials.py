@@ -199,7 +199,7 @@ class _AuthFile:
             raise self._broken(f"the entry {key}: {error}") from error
 
     def _map(self, value: Mapping[str, Any], name: str, kind: type) -> dict[str, Any]:
-        found = value.get(name) or {}
+        found = {} if value.get(name) is None else value[name]
         if not isinstance(found, dict) or not all(isinstance(entry, kind) for entry in found.values()):
             raise self._broken(f"{name} is not what docker and podman write there")
         return found

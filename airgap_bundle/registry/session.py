@@ -230,6 +230,8 @@ class RegistrySession:
                 code="AB-NETWORK-REDIRECT",
                 hint="let the registry serve its content itself (distribution: storage.redirect.disable: true)",
             )
+        if origin.is_loopback and not self.origin.is_loopback:
+            raise self.wrong(call.task, "redirects to this machine itself", code="AB-NETWORK-REDIRECT")
         if origin.scheme == "http" and (
             request.origin.scheme == "https" or not allows_plain_http(origin.host, origin.port, self.options.plain_http)
         ):

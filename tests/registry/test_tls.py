@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from support.certificates import Authority, authority
+from support.clients import options
+from support.scripted_server import ScriptedServer, answer
+
+from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.registry.connections import Connections
+from airgap_bundle.registry.faults import LineFaultError
+from airgap_bundle.registry.origin import Origin
+from airgap_bundle.registry.transport import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.registry.options import ClientOptions
+
+
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return authority(tmp_path_factory.mktemp("authority"))
+
+
+def secure(server: ScriptedServer) -> Origin:
+    """Loopback over TLS, which a registry's name alone never leads to."""
+    return Origin(scheme="https", host="127.0.0.1", port=int(server.address.rpartition(":")[2]))
+
+
+def read(origin: Origin, chosen: ClientOptions, *, home: Origin | None = None) -> bytes | None:
+    connections = Connections(home or origin, chosen)
+    try:
+        return connections.exchange(Request(method="GET", origin=origin, target="/x")).read(100)
+    finally:
+        connections.close()
+
+
+def code_of(origin: Origin, chosen: ClientOptions, *, home: Origin | None = None) -> str:
+    with pytest.raises((LineFaultError, RegistryError)) as caught:
+        read(origin, chosen, home=home)
+    assert isinstance(caught.value, LineFaultError)
+    return caught.value.code
+
+
+def test_a_certificate_of_an_authority_that_was_named_is_trusted(trusted: Authority) -> None:
+    with ScriptedServer(context=trusted.server_context()) as server:
+        server.step("GET", "/x", answer(200, "hello"))
+        assert read(secure(server), options(ca_file=trusted.ca_file)) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "named"),
+    [
+        pytest.param("127.0.0.1", 1, False, id="authority not named"),
+        pytest.param("127.0.0.2", 1, True, id="another name"),
+        pytest.param("127.0.0.1", -2, True, id="run out"),
+    ],
+)
+def test_other_certificates_are_refused(trusted: Authority, address: str, days: int, *, named: bool) -> None:
+    context = trusted.server_context("other", address=address, days=days)
+    with ScriptedServer(context=context) as server:
+        chosen = options(ca_file=trusted.ca_file if named else None)
+        assert code_of(secure(server), chosen) == "AB-NETWORK-CERTIFICATE"
+        assert server.received == []
+
+
+def test_a_server_without_tls_is_named_as_such() -> None:
+    def answer_at_once(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_at_once, args=(listener,))
+        thread.start()
+        origin = Origin(scheme="https", host="127.0.0.1", port=listener.getsockname()[1])
+        assert code_of(origin, options()) == "AB-NETWORK-PLAIN-HTTP"
+        thread.join()
+
+
+def test_the_client_certificate_is_shown_to_the_registry(trusted: Authority) -> None:
+    certificate, key = trusted.issue("client")
+    context = trusted.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(trusted.ca_file)
+    chosen = options(ca_file=trusted.ca_file, cert_file=certificate, key_file=key)
+    with ScriptedServer(context=context) as server:
+        server.step("GET", "/x", answer(200, "hello"))
+        assert read(secure(server), chosen) == b"hello"
+
+
+def test_the_client_certificate_is_not_shown_to_another_host(trusted: Authority, tmp_path: Path) -> None:
+    certificate, key = trusted.issue("client")
+    context = trusted.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(trusted.ca_file)
+    chosen = options(ca_file=trusted.ca_file, cert_file=certificate, key_file=key)
+    with ScriptedServer(context=context) as server:
+        home = Origin(scheme="https", host="registry.example.com", port=443)
+        assert code_of(secure(server), chosen, home=home) == "AB-NETWORK-TLS"
+        assert server.received == []
