@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipt_json import (
     EMPTY_CONFIG,
+    MAX_RECEIPT_BYTES,
     parse_receipt,
     receipt_artifact,
     receipt_repository,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # The highest sequence decides; a few more are read in case the highest are of revoked bundles.
 _READ_AT_MOST = 20
-_MAX_RECEIPT_BYTES = 256 * 1024 * 1024
 
 
 def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receipt, ...]:
@@ -58,7 +58,7 @@ def _push(registry: Registry, repository: str, blob: Descriptor, data: bytes) ->
 
 def _read(registry: Registry, repository: str, tag: str) -> Receipt | None:
     document = registry.get_manifest(repository, tag)
-    if document is None or len(document.layers) != 1 or document.layers[0].size > _MAX_RECEIPT_BYTES:
+    if document is None or len(document.layers) != 1 or document.layers[0].size > MAX_RECEIPT_BYTES:
         return None
     layer = document.layers[0]
     sink = io.BytesIO()

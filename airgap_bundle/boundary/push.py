@@ -15,7 +15,7 @@ from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, make_receipt
-from airgap_bundle.boundary.tagging import move_tags
+from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
 from airgap_bundle.boundary.verify import Verified, verify_head
 from airgap_bundle.core.content import new_buffer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.audit import Audit
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.boundary.upload import Sent
     from airgap_bundle.bundle.media import Medium
@@ -86,8 +87,8 @@ class Push:
     def prepare(self, lock: ExitStack | None = None) -> Prepared:
         """Verify the head, then ask the destination what it has. Changes nothing there.
 
-        A refusal is written to the audit trail before it is raised. With `lock` nobody else imports the product from the
-        moment its name is known, so that what the ledger says of it stays true.
+        A refusal is written to the audit trail before it is raised. With `lock` nobody else imports the product from
+        the moment its name is known, so that what the ledger says of it stays true.
         """
 
         def remember(product: str) -> History:
@@ -171,8 +172,7 @@ class Push:
             documents = {target.top.descriptor.digest: target.top for target in plan.targets}
             tags_moved = move_tags(self.registry, plan.tags, documents)
         except BaseException as error:
-            self._stopped(error, verified)
-            self.ledger.abandon(begun, at=self.now(), reason=str(error) or type(error).__name__)
+            self._stopped(error, verified, begun)
             raise
         # 9.
         self._note("push-finished", verified)
@@ -239,10 +239,16 @@ class Push:
             details=details,
         )
 
-    def _stopped(self, error: BaseException, verified: Verified) -> None:
-        """An import that ends early is noted too; that must not hide why it ended."""
+    def _stopped(self, error: BaseException, verified: Verified, begun: ledger_values.Begun) -> None:
+        """An import that ends early is noted too; nothing about noting it may hide why it ended.
+
+        Where tags could not be put back the import stays begun in the ledger, so that `status` goes on saying so.
+        """
+        code = error.code if isinstance(error, AirgapError) else "interrupted"
         try:
-            self._note("push-stopped", verified, code=error.code if isinstance(error, AirgapError) else "interrupted")
+            self._note("push-stopped", verified, code=code)
+            if code != TAGS_LEFT:
+                self.ledger.abandon(begun, at=self.now(), reason=str(error) or type(error).__name__)
         except AirgapError as second:
             self.report(Remark(severity=Severity.WARNING, message=second.message))
 

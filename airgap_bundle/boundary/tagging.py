@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airgap_bundle.registry.abilities import Registry
     from airgap_bundle.transfer.plan import TagMove
 
+# Tags that moved and could not be put back.
+TAGS_LEFT = "AB-REGISTRY-TAGS-LEFT"
+
 
 def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[Digest, Document]) -> int:
     """Move the tags one after another and read each back; the number that changed.
@@ -39,7 +42,7 @@ def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[D
         if not stuck:
             raise
         raise RegistryError(
-            "AB-REGISTRY-TAGS-LEFT",
+            TAGS_LEFT,
             f"moving the tags failed ({str(error) or type(error).__name__}), and {registry.name} did not let "
             f"{len(stuck)} of them be put back: {', '.join(stuck[:10])}",
             hint="run the same command again to finish the import, or put these tags back by hand",

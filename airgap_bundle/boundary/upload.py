@@ -16,6 +16,7 @@ from airgap_bundle.bundle.reader import damage_of
 from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
+from airgap_bundle.transfer.reading import Nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,13 +41,6 @@ class Sent:
     blobs_mounted: int = 0
     blobs_present: int = 0
     bytes_sent: int = 0
-
-
-class _Discard:
-    """A sink for what only needs to be checked."""
-
-    def write(self, data: memoryview, /) -> None:
-        """Forget it."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -123,7 +117,7 @@ class Uploader:
             move = moves.get(entry.digest)
             if move is None or not move.missing:
                 with self.reader.open_blob(entry.digest) as source, damage_of(self.reader.medium.name, entry.digest):
-                    copy_verified(source, _Discard(), digest=entry.digest, size=entry.size, buffer=buffer)
+                    copy_verified(source, Nowhere(), digest=entry.digest, size=entry.size, buffer=buffer)
             if move is not None:
                 self.carry(move, buffer, self._once(move, buffer))
 

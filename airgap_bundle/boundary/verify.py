@@ -13,12 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.reader import BundleReader, damage_of, read_head, read_inventory
+from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
 from airgap_bundle.bundle.signing import read_beside
-from airgap_bundle.core.content import copy_verified, new_buffer
-from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
 from airgap_bundle.core.text import count_text, size_text
-from airgap_bundle.transfer.scheduler import Cancellation, run_all
+from airgap_bundle.transfer.reading import read_all
 from airgap_bundle.trust.decision import Decision, Outcome, Overrides, Step, decide
 from airgap_bundle.trust.freshness import History, InventoryClaims
 from airgap_bundle.trust.signatures import check_signatures
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from airgap_bundle.bundle.inventory import BlobEntry, Inventory
+    from airgap_bundle.bundle.inventory import Inventory
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.bundle.reader import UnverifiedHead
     from airgap_bundle.core.content import Digest
@@ -130,50 +128,13 @@ def written_repositories(inventory: Inventory, path_map: PathMap | None) -> tupl
     return tuple(sorted({path_map.apply(path) if path_map else path for path in paths}))
 
 
-def read_all(verified: Verified, executor: Executor, workers: int, report: Reporter) -> Step:
+def read_blobs(verified: Verified, executor: Executor, workers: int, report: Reporter) -> Step:
     """Check 8 for a bundle that is not sent anywhere: read every blob and the end of the archive."""
-    reader, inventory = verified.reader, verified.inventory
-    report(PhaseStarted(title="Checking", total_bytes=inventory.total_bytes, total_items=len(inventory.blobs)))
-    cancellation = Cancellation()
-    if reader.medium.seekable:
-        run_all(
-            [_checking(reader, blob, cancellation, report) for blob in inventory.blobs],
-            executor=executor,
-            workers=workers,
-            cancellation=cancellation,
-        )
-    else:
-        buffer = new_buffer()
-        for blob in inventory.blobs:
-            _checking(reader, blob, cancellation, report)(buffer)
-    reader.check_end()
-    report(PhaseFinished(title="Checking"))
+    inventory = verified.inventory
+    read_all(verified.reader, executor, workers, report)
     return Step(
         number=8,
         title="blobs",
         outcome=Outcome.PASSED,
         detail=f"{count_text(len(inventory.blobs), 'blob')}, {size_text(inventory.total_bytes)}, all read",
     )
-
-
-class _Nowhere:
-    """A sink for what only has to be read."""
-
-    def write(self, data: memoryview, /) -> None:
-        """Forget it."""
-
-
-def _checking(
-    reader: BundleReader, blob: BlobEntry, cancellation: Cancellation, report: Reporter
-) -> Callable[[memoryview], None]:
-    label = blob.digest.encoded[:12]
-
-    def moved(count: int) -> None:
-        cancellation.check()
-        report(BytesMoved(name=label, count=count))
-
-    def job(buffer: memoryview) -> None:
-        with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
-            copy_verified(source, _Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
-
-    return job

@@ -20,7 +20,15 @@ from airgap_bundle.bundle.inventory import (
     bundle_id,
     parse_inventory,
 )
-from airgap_bundle.bundle.layout import BLOCK_BYTES, END_BYTES, Layout, lay_out, padding_of, parse_tar_header
+from airgap_bundle.bundle.layout import (
+    BLOCK_BYTES,
+    END_BYTES,
+    Layout,
+    lay_out,
+    padding_of,
+    parse_tar_header,
+    tar_header,
+)
 from airgap_bundle.bundle.signatures import SignatureFile, parse_area
 from airgap_bundle.core.content import ContentMismatchError, Digest, copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError, InvalidValueError
@@ -88,7 +96,7 @@ def read_head(medium: Medium) -> UnverifiedHead:
     kept: dict[str, bytes] = {}
     members: list[MemberEntry] = []
     for expected in _ORDER:
-        block = _read(medium, position, BLOCK_BYTES)
+        block = _read(medium, position, BLOCK_BYTES) if position else _first_block(medium)
         name, size = _header(medium, block, position)
         if name != expected and expected == layout.DOCKER_MANIFEST:
             continue
@@ -309,17 +317,29 @@ def _index_of(inventory: Inventory) -> MemberEntry:
     return MemberEntry(name=layout.INDEX, digest=Digest.of(data), size=len(data))
 
 
+def _first_block(medium: Medium) -> bytes:
+    """The only block that is the same in every bundle: so a short text is called no bundle, and not one cut short."""
+    block = bytearray(BLOCK_BYTES)
+    done = 0
+    while done < BLOCK_BYTES and (count := medium.read_at(done, memoryview(block)[done:])):
+        done += count
+    found, due = bytes(block[:done]), tar_header(layout.OCI_LAYOUT, len(layout.OCI_LAYOUT_CONTENT))
+    if found != due[:done]:
+        known = next((what for magic, what in _KNOWN_MAGIC.items() if found.startswith(magic)), "")
+        raise BundleError(
+            "AB-BUNDLE-NOT-A-BUNDLE",
+            f"{medium.name} is not a bundle" + (f" but {known}" if known else ": it does not start as one"),
+            hint="a bundle is what `airgap-export build` writes",
+        )
+    if done < BLOCK_BYTES:
+        raise _truncated(medium, done)
+    return found
+
+
 def _header(medium: Medium, block: bytes, position: int) -> tuple[str, int]:
     try:
         return parse_tar_header(block)
     except InvalidValueError as error:
-        if position == 0:
-            found = next((what for magic, what in _KNOWN_MAGIC.items() if block.startswith(magic)), "")
-            raise BundleError(
-                "AB-BUNDLE-NOT-A-BUNDLE",
-                f"{medium.name} is not a bundle" + (f" but {found}" if found else ": it does not start as one"),
-                hint="a bundle is what `airgap-export build` writes",
-            ) from error
         raise _malformed(medium, position, f"the header there is damaged or foreign: {error}") from error
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signatures import SignatureFile
+from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.trust import openpgp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 class Signer(Protocol):
@@ -57,3 +62,14 @@ def _find(text: str) -> Signer:
         f"not a way to sign: {text!r}",
         hint="write gpg:KEY, with a fingerprint or an e-mail address, such as gpg:release@example.com",
     )
+
+
+def sign_existing(bundle: Path, signers: Sequence[Signer]) -> tuple[tuple[Signer, Path | None], ...]:
+    """Sign a bundle that is written; for each signer where the signature went, None where it was there already."""
+    if not signers:
+        raise UsageError(
+            "AB-USAGE-SIGN", "nobody to sign with was named", hint="add --sign gpg:KEY, such as gpg:release@example.com"
+        )
+    with closing(FileMedium(bundle)) as medium:
+        inventory_raw = read_head(medium).inventory_raw
+    return tuple((signer, add_signature(bundle, signer.sign(inventory_raw))) for signer in signers)

@@ -1,0 +1,316 @@
+"""`airgap-import`: the boundary side, from a medium to the registry inside, and the record of it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.output.terminal import Terminal
+
+app = frame.make_app("airgap-import", "Verify a bundle against the local policy, and load it into the registry.")
+policy_app = frame.add_group(app, "policy", "The policy: what the inside trusts.")
+audit_app = frame.add_group(app, "audit", "The audit trail: who brought in what, and what was refused.")
+add_explain(app)
+
+Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
+BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle.", show_default=False)]
+Dest = Annotated[
+    str,
+    typer.Argument(metavar="DEST", help="HOST[:PORT][/PATH], or dir:PATH for a directory.", show_default=False),
+]
+AllowOlder = Annotated[
+    str | None,
+    typer.Option("--allow-older", metavar="BUNDLE_ID", help="Take this bundle although a newer one was here."),
+]
+AllowExpired = Annotated[
+    str | None, typer.Option("--allow-expired", metavar="BUNDLE_ID", help="Take this bundle although it has expired.")
+]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; kept in receipt and audit trail.", show_default=False)
+]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="The ledger was lost: go by the receipts in DEST. Needs --reason.")
+]
+WaitLock = Annotated[
+    float,
+    typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another import of the product to end."),
+]
+
+
+@frame.command(
+    app,
+    "inspect",
+    examples="""
+    airgap-import inspect acme-1.0.0.tar
+    airgap-import inspect acme-1.0.0.tar --format json
+    """,
+)
+def inspect(bundle: BundlePath, *, terminal: Terminal) -> None:
+    """Show what a bundle holds. Nothing of that is verified, and nothing is trusted."""
+    from airgap_bundle.cli.inspect_text import show_inspection
+    from airgap_bundle.transfer.inspection import inspect_bundle
+
+    show_inspection(inspect_bundle(bundle, check=False, report=terminal.report), terminal)
+
+
+@frame.command(
+    app,
+    "verify",
+    examples="""
+    airgap-import verify acme-1.0.0.tar --policy policy.yaml
+    airgap-import verify - --policy policy.yaml < /dev/st0
+    """,
+)
+def verify(
+    bundle: Bundle,
+    policy: options.PolicyFile = None,
+    allow_expired: AllowExpired = None,
+    reason: Reason = "",
+    *,
+    terminal: Terminal,
+) -> None:
+    """Check signatures, policy, freshness and every byte, and say what was checked. Changes nothing."""
+    from airgap_bundle.boundary import importing
+    from airgap_bundle.cli import clock, import_text, requests
+
+    watch = clock.Stopwatch()
+    overrides = requests.read_overrides(None, allow_expired, reason)
+    verified, steps = importing.verify_bundle(
+        bundle, importing.find_policy(policy), clock.now(), terminal.report, overrides
+    )
+    import_text.show_verdict(bundle, verified, steps, watch.seconds, terminal)
+
+
+@frame.command(
+    app,
+    "plan",
+    examples="""
+    airgap-import plan acme-1.0.0.tar registry.internal:5000/mirror --policy policy.yaml
+    """,
+)
+def plan(
+    bundle: Bundle,
+    dest: Dest,
+    policy: options.PolicyFile = None,
+    state: options.StateDirectory = None,
+    path_map: options.PathMap = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    jobs: options.Jobs = None,
+    allow_older: AllowOlder = None,
+    allow_expired: AllowExpired = None,
+    adopt: Adopt = False,
+    reason: Reason = "",
+    *,
+    terminal: Terminal,
+) -> None:
+    """Verify the head of a bundle and show what a push would do to the destination. Changes nothing there."""
+    from airgap_bundle.boundary import importing
+    from airgap_bundle.cli import import_text, requests
+
+    request = requests.read_request(
+        bundle,
+        dest,
+        report=terminal.report,
+        policy=policy,
+        state=state,
+        path_map=path_map,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        jobs=jobs,
+        allow_older=allow_older,
+        allow_expired=allow_expired,
+        adopt=adopt,
+        reason=reason,
+    )
+    with importing.open_push(request, terminal.report) as push:
+        import_text.show_plan(push.prepare(), terminal)
+
+
+@frame.command(
+    app,
+    "push",
+    examples="""
+    airgap-import push acme-1.0.0.tar registry.internal:5000/mirror --policy policy.yaml
+    airgap-import push acme-1.0.0.tar dir:/srv/registry --policy policy.yaml
+    airgap-import push acme-1.0.0.tar registry.internal:5000 --map 'docker.io/**=infra/**'
+    ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
+    """,
+)
+def push(
+    bundle: Bundle,
+    dest: Dest,
+    policy: options.PolicyFile = None,
+    state: options.StateDirectory = None,
+    dry_run: options.DryRun = False,
+    path_map: options.PathMap = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    jobs: options.Jobs = None,
+    wait_lock: WaitLock = 0,
+    allow_older: AllowOlder = None,
+    allow_expired: AllowExpired = None,
+    adopt: Adopt = False,
+    reason: Reason = "",
+    *,
+    terminal: Terminal,
+) -> None:
+    """Verify a bundle and load it into the registry. No tag moves before all of it is there and checked.
+
+    Interrupted, the same command goes on where it stopped; run again, it does nothing twice.
+    """
+    from airgap_bundle.boundary import importing
+    from airgap_bundle.cli import clock, import_text, requests
+
+    watch = clock.Stopwatch()
+    request = requests.read_request(
+        bundle,
+        dest,
+        report=terminal.report,
+        policy=policy,
+        state=state,
+        path_map=path_map,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        jobs=jobs,
+        allow_older=allow_older,
+        allow_expired=allow_expired,
+        adopt=adopt,
+        reason=reason,
+        wait_seconds=wait_lock,
+    )
+    with importing.open_push(request, terminal.report) as opened:
+        if dry_run:
+            import_text.show_plan(opened.prepare(), terminal)
+        else:
+            import_text.show_pushed(bundle, opened.run(), watch.seconds, terminal)
+
+
+@frame.command(
+    app,
+    "serve",
+    examples="""
+    airgap-import serve /srv/registry
+    airgap-import serve /srv/registry --listen 127.0.0.1:5001 --allow-push
+    """,
+)
+def serve(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is missing.", show_default=False)],
+    listen: Annotated[
+        str, typer.Option("--listen", envvar="AIRGAP_LISTEN", metavar="HOST:PORT", help="Where; loopback only.")
+    ] = "127.0.0.1:5000",
+    allow_push: Annotated[
+        bool, typer.Option("--allow-push", help="Let anybody who reaches it push and delete.")
+    ] = False,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Serve an OCI registry on a directory, until Ctrl-C. Read-only unless it is told otherwise."""
+    from airgap_bundle.cli import import_text
+    from airgap_bundle.registry import server
+
+    server.serve(
+        directory,
+        listen,
+        allow_push=allow_push,
+        log=terminal.say,
+        ready=lambda running: import_text.show_serving(running, directory, terminal, allow_push=allow_push),
+    )
+
+
+@frame.command(
+    app,
+    "status",
+    examples="""
+    airgap-import status
+    airgap-import status --format json
+    """,
+)
+def status(state: options.StateDirectory = None, *, terminal: Terminal) -> None:
+    """Say which bundle of each product is current at each destination, and which imports did not end."""
+    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.state import StateDirectory
+    from airgap_bundle.cli import import_text
+
+    with Ledger.open(StateDirectory.open(state)) as ledger:
+        import_text.show_status(ledger, terminal)
+
+
+@frame.command(
+    policy_app,
+    "init",
+    examples="""
+    airgap-import policy init --openpgp release.asc -o policy.yaml
+    """,
+)
+def policy_init(
+    openpgp: Annotated[
+        Path, typer.Option("--openpgp", metavar="KEY.asc", help="The signer's OpenPGP key.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The policy to write.", show_default=False)
+    ],
+    signer: Annotated[str, typer.Option("--signer", metavar="NAME", help="What the signer is called.")] = "release",
+    *,
+    terminal: Terminal,
+) -> None:
+    """Write the simplest policy: one signer who holds every role, every product, every repository."""
+    from airgap_bundle.boundary import policies
+    from airgap_bundle.cli import import_text
+
+    import_text.show_new_policy(policies.write_initial_policy(openpgp, output, signer), output, terminal)
+
+
+@frame.command(
+    policy_app,
+    "show",
+    examples="""
+    airgap-import policy show --policy policy.yaml
+    """,
+)
+def policy_show(policy: options.PolicyFile = None, *, terminal: Terminal) -> None:
+    """Say whom the policy trusts with what, and what of it ends within 60 days."""
+    from airgap_bundle.boundary import importing
+    from airgap_bundle.cli import clock, policy_text
+
+    policy_text.show_policy(importing.find_policy(policy), clock.now(), terminal)
+
+
+@frame.command(
+    audit_app,
+    "verify",
+    examples="""
+    airgap-import audit verify
+    """,
+)
+def audit_verify(state: options.StateDirectory = None, *, terminal: Terminal) -> int:
+    """Check that no record of the audit trail was changed, moved or removed. Status 1 where one was."""
+    from airgap_bundle.boundary import audit
+    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.state import StateDirectory
+    from airgap_bundle.cli import import_text
+
+    directory = StateDirectory.open(state)
+    with Ledger.open(directory) as ledger:
+        heads = ledger.audit_heads()
+    return import_text.show_audit(audit.verify(directory.audit_path, heads), directory.audit_path, terminal)
+
+
+def main() -> None:
+    """Run `airgap-import`."""
+    sys.exit(frame.run_app(app))

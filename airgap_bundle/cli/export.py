@@ -1,0 +1,156 @@
+"""`airgap-export`: the connected side, from a manifest to one signed file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.output.terminal import Terminal
+
+app = frame.make_app("airgap-export", "Fetch what a manifest names, and write it into one signed file.")
+add_explain(app)
+
+ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.", show_default=False)]
+BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.", show_default=False)]
+Sign = Annotated[
+    list[str] | None,
+    typer.Option("--sign", metavar="HOW", help="Sign with gpg:KEY (fingerprint or e-mail address); repeatable."),
+]
+Relock = Annotated[bool, typer.Option("--relock", help="Make a stale lock anew instead of stopping.")]
+NoDockerManifest = Annotated[
+    bool, typer.Option("--no-docker-manifest", help="Leave out manifest.json, which docker and podman load need.")
+]
+
+
+@frame.command(
+    app,
+    "plan",
+    examples="""
+    airgap-export plan acme.yaml
+    airgap-export plan acme.yaml --format json
+    """,
+)
+def plan(
+    file: ManifestFile,
+    relock: Relock = False,
+    no_docker_manifest: NoDockerManifest = False,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Say what would travel, from where, and how much it is. Fetches image documents only."""
+    from airgap_bundle.cli import clients, clock, export_text
+    from airgap_bundle.connected import building
+
+    project = building.open_project(file)
+    client = clients.connected_options(
+        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+    )
+    with building.workshop(client, None, terminal.report) as shop:
+        lock = building.current_lock(project, shop, clock.now(), relock=relock)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest)
+    export_text.show_plan(planned, terminal)
+
+
+@frame.command(
+    app,
+    "build",
+    examples="""
+    airgap-export build acme.yaml --sign gpg:release@example.com
+    airgap-export build acme.yaml -o /media/stick/acme-1.0.0.tar --sign gpg:release@example.com
+    airgap-export build acme.yaml -o - | ssh diode 'cat > acme.tar'
+    airgap-export build acme.yaml --mirror docker.io=cache.example.com/hub
+    """,
+)
+def build(
+    file: ManifestFile,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="The file to write; - is standard output. [NAME-VERSION.tar]"
+        ),
+    ] = None,
+    sign: Sign = None,
+    relock: Relock = False,
+    no_docker_manifest: NoDockerManifest = False,
+    jobs: options.Jobs = None,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Fetch everything that the lock names, write it into one file, and sign it.
+
+    A lock that is missing is made. Interrupted, the same command goes on where it stopped.
+    """
+    from airgap_bundle.bundle.writer import StreamFile
+    from airgap_bundle.cli import clients, clock, export_text
+    from airgap_bundle.connected import building
+    from airgap_bundle.connected.signing import find_signers
+
+    watch = clock.Stopwatch()
+    signers = find_signers(sign or ())
+    project = building.open_project(file)
+    client = clients.connected_options(
+        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+    )
+    out = (
+        StreamFile(terminal.claim_output().fileno())
+        if output == "-"
+        else Path(output or f"{project.manifest.name}-{project.manifest.version}.tar")
+    )
+    with building.workshop(client, jobs, terminal.report) as shop:
+        lock = building.current_lock(project, shop, clock.now(), relock=relock)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest)
+        built = building.build(project, planned, shop, out, signers)
+    export_text.show_built(built, out, signers, watch.seconds, terminal)
+
+
+@frame.command(
+    app,
+    "sign",
+    examples="""
+    airgap-export sign acme-1.0.0.tar --sign gpg:second@example.com
+    """,
+)
+def sign_bundle(bundle: BundleFile, sign: Sign = None, *, terminal: Terminal) -> None:
+    """Add a signature to a bundle, in place; its bundle id does not change."""
+    from airgap_bundle.cli import export_text
+    from airgap_bundle.connected.signing import find_signers, sign_existing
+
+    added = sign_existing(bundle, find_signers(sign or ()))
+    export_text.show_signed(bundle, added, terminal)
+
+
+@frame.command(
+    app,
+    "inspect",
+    examples="""
+    airgap-export inspect acme-1.0.0.tar
+    airgap-export inspect acme-1.0.0.tar --check
+    """,
+)
+def inspect(
+    bundle: BundleFile,
+    check: Annotated[bool, typer.Option("--check", help="Read every byte back and compare it.")] = False,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Show what a bundle holds and who says to have signed it. Nothing of that is verified."""
+    from airgap_bundle.cli.inspect_text import show_inspection
+    from airgap_bundle.transfer.inspection import inspect_bundle
+
+    show_inspection(inspect_bundle(bundle, check=check, report=terminal.report), terminal)
+
+
+def main() -> None:
+    """Run `airgap-export`."""
+    sys.exit(frame.run_app(app))

@@ -1,0 +1,123 @@
+"""What `airgap-export` says: plans and results, for people and for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle.core.text import size_text
+from airgap_bundle.output.tables import closing_line, pairs, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airgap_bundle.bundle.inventory import Inventory, Item
+    from airgap_bundle.bundle.writer import StreamFile
+    from airgap_bundle.connected.export import Built, ExportPlan
+    from airgap_bundle.connected.signing import Signer
+    from airgap_bundle.output.terminal import Terminal
+
+_NOUNS = {"image": "image", "chart": "chart", "artifact": "artifact", "files": "set of files", "attached": "attachment"}
+
+
+def count_items(inventory: Inventory) -> list[tuple[int, str]]:
+    """How many of each kind, for a closing line."""
+    counts = Counter(item.kind for item in inventory.items)
+    return [(counts[kind], noun) for kind, noun in _NOUNS.items()]
+
+
+def item_record(item: Item) -> dict[str, Any]:
+    """One item for machines."""
+    return {
+        "kind": item.kind,
+        "source": item.source,
+        "path": item.path,
+        "tag": item.tag,
+        "digest": item.digest,
+        "platforms": list(item.platforms),
+    }
+
+
+def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
+    """What a build would write."""
+    inventory = plan.inventory
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "product": inventory.name,
+                "release": inventory.version,
+                "bundleId": plan.bundle_id,
+                "bundleBytes": plan.layout.total_bytes,
+                "blobs": len(inventory.blobs),
+                "items": [item_record(item) for item in inventory.items],
+            }
+        )
+        return
+    rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
+    terminal.show(table(("KIND", "SOURCE", "PLATFORMS", "DIGEST"), rows, width=terminal.width))
+    terminal.show(
+        closing_line(
+            "Would write",
+            f"{inventory.name} {inventory.version}",
+            [*count_items(inventory), (len(inventory.blobs), "blob")],
+            size=plan.layout.total_bytes,
+        )
+    )
+
+
+def show_built(
+    built: Built, out: Path | StreamFile, signers: Sequence[Signer], seconds: float, terminal: Terminal
+) -> None:
+    """What a build has written."""
+    plan, inventory = built.plan, built.plan.inventory
+    name = str(out) if isinstance(out, Path) else "standard output"
+    if not signers:
+        terminal.warn(f"{name} is unsigned, and no import will take it: sign it with airgap-export sign, or --sign")
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "bundle": name,
+                "bundleId": plan.bundle_id,
+                "product": inventory.name,
+                "release": inventory.version,
+                "sequence": inventory.sequence,
+                "bundleBytes": plan.layout.total_bytes,
+                "existed": built.existed,
+                "resumedBytes": built.resumed_bytes,
+                "signedBy": [signer.who for signer in signers],
+                "items": [item_record(item) for item in inventory.items],
+            }
+        )
+        return
+    verb = "Already there:" if built.existed else "Wrote"
+    say = terminal.show if isinstance(out, Path) else terminal.say
+    say(closing_line(verb, name, count_items(inventory), size=plan.layout.total_bytes, seconds=seconds))
+    facts = [("bundle id", str(plan.bundle_id))]
+    if built.resumed_bytes:
+        facts.append(("resumed", f"{size_text(built.resumed_bytes)} were there from an earlier run"))
+    facts += [("signed by", signer.who) for signer in signers]
+    say(pairs(facts, width=terminal.width))
+
+
+def show_signed(bundle: Path, added: Sequence[tuple[Signer, Path | None]], terminal: Terminal) -> None:
+    """Where signatures went."""
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "bundle": str(bundle),
+                "signatures": [
+                    {"signer": signer.who, "added": place is not None, "place": str(place or bundle)}
+                    for signer, place in added
+                ],
+            }
+        )
+        return
+    for signer, place in added:
+        if place is None:
+            terminal.show(f"{signer.who} had signed {bundle} before; nothing was changed")
+        else:
+            terminal.show(f"Signed {bundle} as {signer.who}" + (f", beside it in {place}" if place != bundle else ""))

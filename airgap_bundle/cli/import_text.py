@@ -1,0 +1,304 @@
+"""What `airgap-import` says: verdicts, plans, results and records, for people and for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle.bundle.inventory import time_text
+from airgap_bundle.cli.export_text import count_items, item_record
+from airgap_bundle.core.text import count_text, size_text
+from airgap_bundle.output.tables import closing_line, pairs, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.boundary.audit import AuditVerdict
+    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.push import Prepared, Pushed
+    from airgap_bundle.boundary.verify import Verified
+    from airgap_bundle.output.terminal import Terminal
+    from airgap_bundle.registry.server import RegistryServer
+    from airgap_bundle.trust.decision import Decision, Step
+    from airgap_bundle.trust.policy_model import Policy
+
+_FINDINGS_STATUS = 1
+
+
+def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds: float, terminal: Terminal) -> None:
+    """Each check that was made, who signed, and what was not checked."""
+    inventory, decision = verified.inventory, verified.decision
+    not_checked = [*decision.not_checked, "whether it is newer than what a destination has; push asks that"]
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "verdict": "accepted",
+                "bundle": bundle,
+                **_identity(verified),
+                **_trust_record(decision),
+                "steps": [_step_record(step) for step in steps],
+                "notChecked": not_checked,
+                "items": [item_record(item) for item in inventory.items],
+            }
+        )
+        return
+    rows = [(str(step.number), step.title, step.outcome.value, step.detail) for step in steps]
+    terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width))
+    terminal.show("")
+    terminal.show(
+        closing_line(
+            "Accepted",
+            f"{inventory.name} {inventory.version}",
+            count_items(inventory),
+            size=verified.reader.layout.total_bytes,
+            seconds=seconds,
+        )
+    )
+    terminal.show(
+        pairs([("bundle id", str(verified.bundle_id)), ("signed by", _signers(decision))], width=terminal.width)
+    )
+    for sentence in not_checked:
+        terminal.say(f"not checked: {sentence}")
+
+
+def show_plan(prepared: Prepared, terminal: Terminal) -> None:
+    """What a push would do."""
+    plan, verified = prepared.plan, prepared.verified
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "destination": plan.destination,
+                **_identity(verified),
+                **_trust_record(verified.decision),
+                "uploads": [
+                    {"digest": move.digest, "size": move.size, "to": move.missing[0], "mounts": list(move.missing[1:])}
+                    for move in plan.blobs
+                    if move.missing and not move.held
+                ],
+                "mounts": [
+                    {"digest": move.digest, "size": move.size, "to": list(move.missing)}
+                    for move in plan.blobs
+                    if move.missing and move.held
+                ],
+                "uploadBytes": plan.upload_bytes,
+                "tags": [
+                    {
+                        "repository": move.repository,
+                        "tag": move.tag,
+                        "digest": move.digest,
+                        "previous": move.previous.digest if move.previous else None,
+                    }
+                    for move in plan.tags
+                ],
+            }
+        )
+        return
+    rows = [
+        (
+            f"{move.repository}:{move.tag}",
+            "stays" if not move.changes else "new" if move.previous is None else f"was {move.previous.digest}",
+            move.digest,
+        )
+        for move in plan.tags
+    ]
+    terminal.show(table(("TAG", "NOW", "WILL BE"), rows, width=terminal.width))
+    moving = sum(1 for move in plan.tags if move.changes)
+    mounts = sum(len(move.missing) - (0 if move.held else 1) for move in plan.blobs if move.missing)
+    terminal.show(
+        closing_line(
+            "Would push to",
+            plan.destination,
+            [(plan.upload_count, "blob to upload"), (mounts, "mount"), (moving, "tag")],
+            size=plan.upload_bytes,
+        ).replace("blob to uploads", "blobs to upload")
+        if plan.upload_count or mounts or moving
+        else f"{plan.destination} has all of it; nothing to do"
+    )
+
+
+def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal) -> None:
+    """What a push has done."""
+    verified, sent, receipt = pushed.prepared.verified, pushed.sent, pushed.receipt
+    inventory = verified.inventory
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "bundle": bundle,
+                "destination": receipt.destination,
+                **_identity(verified),
+                **_trust_record(verified.decision),
+                "receipt": receipt.id,
+                "tagsMoved": pushed.tags_moved,
+                "blobs": {
+                    "pushed": sent.blobs_pushed,
+                    "mounted": sent.blobs_mounted,
+                    "present": sent.blobs_present,
+                    "bytesSent": sent.bytes_sent,
+                },
+                "items": [
+                    {
+                        "source": item.source,
+                        "path": item.path,
+                        "tag": item.tag,
+                        "digest": item.digest,
+                        "outcome": item.outcome.value,
+                        "previous": item.previous,
+                    }
+                    for item in receipt.items
+                ],
+            }
+        )
+        return
+    terminal.show(
+        closing_line(
+            "Pushed",
+            f"{inventory.name} {inventory.version} to {receipt.destination}",
+            count_items(inventory),
+            seconds=seconds,
+        )
+    )
+    blobs = (
+        f"{sent.blobs_pushed} sent ({size_text(sent.bytes_sent)}), {sent.blobs_mounted} mounted, "
+        f"{sent.blobs_present} there before"
+    )
+    facts = [
+        ("blobs", blobs),
+        ("tags", f"{count_text(pushed.tags_moved, 'tag')} moved"),
+        ("signed by", _signers(verified.decision)),
+        ("receipt", receipt.id),
+    ]
+    terminal.show(pairs(facts, width=terminal.width))
+
+
+def show_serving(running: RegistryServer, directory: Path, terminal: Terminal, *, allow_push: bool) -> None:
+    """Where the registry answers."""
+    if terminal.json:
+        terminal.emit({"version": 1, "address": running.address, "directory": str(directory), "allowPush": allow_push})
+        terminal.output.flush()
+        return
+    mode = "anybody who reaches it may push" if allow_push else "read-only"
+    terminal.say(f"Serving {directory} on http://{running.address} ({mode}); Ctrl-C ends it")
+
+
+def show_status(ledger: Ledger, terminal: Terminal) -> None:
+    """What is current, and what did not end."""
+    current = [receipt for place in ledger.places() if (receipt := ledger.latest(*place)) is not None]
+    unfinished = ledger.unfinished()
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "current": [
+                    {
+                        "product": one.product,
+                        "release": one.version,
+                        "destination": one.destination,
+                        "bundleId": one.bundle_id,
+                        "sequence": one.sequence,
+                        "receipt": one.id,
+                        "finished": time_text(one.finished),
+                        "signers": [signed.signer for signed in one.signers],
+                    }
+                    for one in current
+                ],
+                "unfinished": [
+                    {"receipt": one.receipt_id, "destination": one.destination, "started": time_text(one.started)}
+                    for one in unfinished
+                ],
+            }
+        )
+        return
+    for remark in ledger.remarks:
+        terminal.warn(remark)
+    if not current:
+        terminal.show("Nothing has been imported yet")
+    else:
+        rows = [(one.product, one.version, one.destination, time_text(one.finished), one.id) for one in current]
+        terminal.show(table(("PRODUCT", "RELEASE", "DESTINATION", "SINCE", "RECEIPT"), rows, width=terminal.width))
+    for begun in unfinished:
+        terminal.warn(
+            f"an import of {begun.product} to {begun.destination} began at {time_text(begun.started)} and has not "
+            "ended: it runs, or was killed; push the same bundle again to finish it"
+        )
+
+
+def show_new_policy(policy: Policy, output: Path, terminal: Terminal) -> None:
+    """What was written, and what to do before relying on it."""
+    keys = [(name, key.fingerprint) for name, signer in policy.signers.items() for key in signer.openpgp]
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "policy": str(output),
+                "digest": policy.digest,
+                "signers": [{"signer": name, "openpgp": fingerprint} for name, fingerprint in keys],
+            }
+        )
+        return
+    terminal.show(f"Wrote {output}: {', '.join(policy.signers)} may bring in every product, to every repository")
+    terminal.show(pairs([(name, fingerprint) for name, fingerprint in keys], width=terminal.width))
+    terminal.say("Compare the fingerprint with its owner by telephone, not by the way the key came")
+
+
+def show_audit(verdict: AuditVerdict, path: Path, terminal: Terminal) -> int:
+    """Whether the trail is whole; 1 where it is not."""
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "trail": str(path),
+                "records": verdict.records,
+                "head": verdict.head.digest,
+                "whole": verdict.is_whole,
+                "problems": list(verdict.problems),
+                "tornBytes": verdict.torn_bytes,
+            }
+        )
+    else:
+        for problem in verdict.problems:
+            terminal.show(problem)
+        whole = "is whole" if verdict.is_whole else "was changed"
+        terminal.show(f"{path} {whole}: {count_text(verdict.records, 'record')}, head {verdict.head.digest}")
+    return 0 if verdict.is_whole else _FINDINGS_STATUS
+
+
+def _identity(verified: Verified) -> dict[str, Any]:
+    inventory = verified.inventory
+    return {
+        "bundleId": verified.bundle_id,
+        "product": inventory.name,
+        "release": inventory.version,
+        "sequence": inventory.sequence,
+        "created": time_text(inventory.created),
+        "expires": time_text(inventory.expires) if inventory.expires else None,
+    }
+
+
+def _trust_record(decision: Decision) -> dict[str, Any]:
+    return {
+        "policy": {"version": decision.policy_version, "digest": decision.policy_digest, "entry": decision.entry},
+        "signers": [
+            {
+                "signer": one.signer,
+                "method": one.method.value,
+                "key": one.key,
+                "roles": list(decision.roles_of(one.signer)),
+            }
+            for one in decision.signatures
+        ],
+        "uncounted": [{"name": one.name, "code": one.code, "reason": one.reason} for one in decision.uncounted],
+        "overrides": [{"option": used.option.value, "reason": used.reason} for used in decision.overrides],
+    }
+
+
+def _step_record(step: Step) -> dict[str, Any]:
+    return {"number": step.number, "title": step.title, "outcome": step.outcome.value, "detail": step.detail}
+
+
+def _signers(decision: Decision) -> str:
+    return ", ".join(
+        f"{one.signer} ({', '.join(decision.roles_of(one.signer)) or 'not needed'})" for one in decision.signatures
+    )

@@ -1,0 +1,55 @@
+"""What `inspect` says. Every line of it comes from somebody who has not been believed yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.inventory import time_text
+from airgap_bundle.cli.export_text import count_items, item_record
+from airgap_bundle.core.text import size_text
+from airgap_bundle.output.tables import closing_line, pairs, table
+
+if TYPE_CHECKING:
+    from airgap_bundle.output.terminal import Terminal
+    from airgap_bundle.transfer.inspection import Inspection
+
+
+def show_inspection(found: Inspection, terminal: Terminal) -> None:
+    """Contents, sizes and the names of signatures, marked as unverified."""
+    inventory = found.unverified_inventory
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "bundle": found.name,
+                "bundleId": found.bundle_id,
+                "verified": False,
+                "checked": found.checked,
+                "product": inventory.name,
+                "release": inventory.version,
+                "audience": list(inventory.audience),
+                "sequence": inventory.sequence,
+                "created": time_text(inventory.created),
+                "expires": time_text(inventory.expires) if inventory.expires else None,
+                "bundleBytes": found.total_bytes,
+                "blobs": len(inventory.blobs),
+                "signatures": list(found.unverified_signatures),
+                "items": [item_record(item) for item in inventory.items],
+            }
+        )
+        return
+    facts = [
+        ("product", f"{inventory.name} {inventory.version}"),
+        ("bundle id", found.bundle_id),
+        ("created", f"{time_text(inventory.created)}, sequence {inventory.sequence}"),
+        ("expires", time_text(inventory.expires) if inventory.expires else "never by itself"),
+        ("audience", ", ".join(inventory.audience) or "anybody"),
+        ("size", f"{size_text(found.total_bytes)} in {len(inventory.blobs)} blobs"),
+        ("signatures", ", ".join(found.unverified_signatures) or "none: no import will take it"),
+        ("content", "every byte is as the inventory says" if found.checked else "not read; --check reads it all"),
+    ]
+    terminal.show(pairs(facts, width=terminal.width))
+    rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
+    terminal.show("")
+    terminal.show(table(("KIND", "SOURCE", "PLATFORMS", "DIGEST"), rows, width=terminal.width))
+    terminal.show(closing_line("Not verified:", found.name, count_items(inventory)))

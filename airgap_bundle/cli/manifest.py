@@ -1,0 +1,111 @@
+"""`airgap-manifest`: what should travel; checked, locked, and explained to editors and CI."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.output.terminal import Terminal
+
+app = frame.make_app("airgap-manifest", "Check and lock manifests: the files that say what should travel.")
+add_explain(app)
+
+_FINDINGS_STATUS = 1
+
+
+@frame.command(
+    app,
+    "check",
+    examples="""
+    airgap-manifest check acme.yaml
+    airgap-manifest check --strict manifests/*.yaml --format json
+    """,
+)
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests or overlays.", show_default=False)],
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check too.")] = False,
+    *,
+    terminal: Terminal,
+) -> int:
+    """Lint manifests without asking any registry.
+
+    Exit status 1 means findings, 2 that a file is no manifest at all.
+    """
+    from airgap_bundle.cli import clock, manifest_text
+    from airgap_bundle.connected.checking import check_file
+
+    now = int(clock.now().timestamp())
+    findings = [finding for file in files for finding in check_file(file, now)]
+    return manifest_text.show_findings(findings, [str(file) for file in files], terminal, strict=strict)
+
+
+@frame.command(
+    app,
+    "lock",
+    examples="""
+    airgap-manifest lock acme.yaml
+    airgap-manifest lock acme.yaml --update docker.io/library/redis
+    airgap-manifest lock acme.yaml --check
+    """,
+)
+def lock(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the lock fits; status 1 if not.")] = False,
+    update: Annotated[
+        list[str] | None,
+        typer.Option("--update", metavar="NAME", help="Ask for this one again, by reference or name; repeatable."),
+    ] = None,
+    update_all: Annotated[bool, typer.Option("--update-all", help="Ask for everything again.")] = False,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    *,
+    terminal: Terminal,
+) -> int:
+    """Resolve every name to the digests it has today, and write them beside the manifest.
+
+    What is locked stays as it is until its entry changes or --update asks for it.
+    """
+    from airgap_bundle.cli import clients, clock, manifest_text
+    from airgap_bundle.connected import building
+    from airgap_bundle.connected.locking import Refresh
+
+    project = building.open_project(file)
+    if check:
+        return manifest_text.show_staleness(project, terminal)
+    client = clients.connected_options(
+        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+    )
+    with building.workshop(client, None, terminal.report) as shop:
+        refresh = Refresh(names=tuple(update or ()), everything=update_all)
+        made, changed = building.make_lock(project, shop, clock.now(), refresh)
+    manifest_text.show_lock(project, made, terminal, changed=changed)
+    return 0
+
+
+@frame.command(
+    app,
+    "schema",
+    examples="""
+    airgap-manifest schema > manifest.v1.schema.json
+    """,
+)
+def schema(
+    overlay: Annotated[bool, typer.Option("--overlay", help="The schema of overlays instead.")] = False,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Print the JSON Schema of manifests, for editors."""
+    from importlib import resources
+
+    name = "overlay.v1.schema.json" if overlay else "manifest.v1.schema.json"
+    terminal.write(resources.files("airgap_bundle.manifest").joinpath(name).read_text("utf-8"))
+
+
+def main() -> None:
+    """Run `airgap-manifest`."""
+    sys.exit(frame.run_app(app))

@@ -1,0 +1,97 @@
+"""From the options of `airgap-import` to what was asked for, checked before anything is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.destination import Destination
+from airgap_bundle.boundary.importing import ImportRequest
+from airgap_bundle.cli.clients import boundary_options
+from airgap_bundle.core.content import Digest
+from airgap_bundle.core.errors import InvalidValueError, UsageError
+from airgap_bundle.transfer.paths import PathMap
+from airgap_bundle.trust.decision import Overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.registry.options import ClientOptions
+    from airgap_bundle.trust.policy_model import Policy
+
+
+def read_request(
+    bundle: str,
+    dest: str,
+    *,
+    report: Reporter,
+    policy: Path | None,
+    state: Path | None,
+    path_map: Sequence[str] | None,
+    authfile: Path | None,
+    plain_http: Sequence[str] | None,
+    ca_file: Path | None,
+    cert_file: Path | None,
+    key_file: Path | None,
+    jobs: int | None,
+    allow_older: str | None,
+    allow_expired: str | None,
+    adopt: bool,
+    reason: str,
+    wait_seconds: float = 0,
+) -> ImportRequest:
+    """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
+    destination = Destination.parse(dest)
+    overrides = read_overrides(allow_older, allow_expired, reason)
+    if adopt and not reason.strip():
+        raise UsageError(
+            "AB-USAGE-REASON", "--adopt needs a --reason, which is kept in receipt and audit", hint="say why"
+        )
+
+    def client(believed: Policy) -> ClientOptions:
+        return boundary_options(
+            believed,
+            destination.host,
+            report=report,
+            authfile=authfile,
+            plain_http=plain_http,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+        )
+
+    return ImportRequest(
+        bundle=bundle,
+        destination=destination,
+        policy=policy,
+        state=state,
+        path_map=PathMap.parse(list(path_map or ())),
+        options=client,
+        jobs=jobs,
+        overrides=overrides,
+        adopt_reason=reason if adopt else "",
+        wait_seconds=wait_seconds,
+    )
+
+
+def read_overrides(allow_older: str | None, allow_expired: str | None, reason: str) -> Overrides:
+    """The overrides that were asked for. They are options only: no variable can set them."""
+    return Overrides(
+        allow_older=_bundle_id("--allow-older", allow_older),
+        allow_expired=_bundle_id("--allow-expired", allow_expired),
+        reason=reason,
+    )
+
+
+def _bundle_id(option: str, text: str | None) -> Digest | None:
+    if text is None:
+        return None
+    try:
+        return Digest(text)
+    except InvalidValueError as error:
+        raise UsageError(
+            "AB-USAGE-BUNDLE-ID",
+            f"{option} takes the id of the bundle that is meant, not {text!r}",
+            hint="airgap-import inspect shows it: sha256: and 64 digits",
+        ) from error

@@ -1,0 +1,171 @@
+"""From a manifest on disk to a lock on disk, and to a bundle: the connected commands as functions."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.writer import StreamFile
+from airgap_bundle.connected.contents import gather
+from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
+from airgap_bundle.connected.fetching import Fetcher
+from airgap_bundle.connected.locking import Locking, Refresh, write_lock
+from airgap_bundle.connected.sources import Sources
+from airgap_bundle.core.errors import DocumentError, UsageError
+from airgap_bundle.core.report import Severity
+from airgap_bundle.core.text import count_text
+from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
+from airgap_bundle.manifest.model import parse_manifest, read_document
+from airgap_bundle.manifest.rules import check_manifest
+from airgap_bundle.manifest.staleness import staleness
+from airgap_bundle.transfer.scheduler import Cancellation
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from airgap_bundle.connected.signing import Signer
+    from airgap_bundle.core.report import Finding, Reporter
+    from airgap_bundle.manifest.locked import Lock
+    from airgap_bundle.manifest.model import Manifest
+    from airgap_bundle.registry.options import ClientOptions
+
+# Four transfers fill two cores and most links; more only make each of them slower.
+DEFAULT_JOBS = 4
+# Asking is waiting: eight questions at a time hide the round trips without offending a registry.
+ASKING_JOBS = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """A manifest file, read, with the lock beside it if there is one."""
+
+    path: Path
+    raw: bytes = field(repr=False)
+    manifest: Manifest
+    lock: Lock | None
+
+    @property
+    def lock_path(self) -> Path:
+        """Where its lock lies, or will."""
+        return lock_path(self.path)
+
+    def staleness(self) -> tuple[Finding, ...]:
+        """What the lock no longer says rightly; nothing where there is no lock."""
+        return staleness(self.manifest, self.lock) if self.lock is not None else ()
+
+
+@dataclass(kw_only=True, slots=True)
+class Workshop:
+    """What all connected work shares: registries, workers, and somebody to tell."""
+
+    sources: Sources
+    executor: Executor
+    jobs: int
+    report: Reporter
+
+
+@contextmanager
+def workshop(options: ClientOptions, jobs: int | None, report: Reporter) -> Iterator[Workshop]:
+    """Workers and connections that are let go of at the end, whatever happens."""
+    sources = Sources(options)
+    try:
+        with ThreadPoolExecutor(max(jobs or DEFAULT_JOBS, ASKING_JOBS), thread_name_prefix="airgap") as executor:
+            yield Workshop(sources=sources, executor=executor, jobs=jobs or DEFAULT_JOBS, report=report)
+    finally:
+        sources.close()
+
+
+def open_project(path: Path) -> Project:
+    """Read a manifest and its lock. `DocumentError` with every complaint about either."""
+    raw = read_document(path)
+    manifest = parse_manifest(raw, str(path))
+    place = lock_path(path)
+    lock = None
+    if place.exists():
+        lock = parse_lock(read_document(place, max_bytes=MAX_LOCK_BYTES), str(place))
+    return Project(path=path, raw=raw, manifest=manifest, lock=lock)
+
+
+def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refresh | None = None) -> tuple[Lock, bool]:
+    """Make the lock and write it beside the manifest; it, and whether the file changed.
+
+    `DocumentError` where the manifest has what `check` calls errors, so that no lock is made of a mistake.
+    """
+    errors = [
+        finding
+        for finding in check_manifest(project.manifest, now=int(now.timestamp()))
+        if finding.severity is Severity.ERROR
+    ]
+    if errors:
+        raise DocumentError(
+            "AB-MANIFEST-ERRORS",
+            f"{project.path} has {count_text(len(errors), 'error')}, so no lock was made",
+            hint="airgap-manifest check says the same, and more",
+            findings=errors,
+        )
+    locking = Locking(
+        manifest=project.manifest,
+        sources=shop.sources,
+        executor=shop.executor,
+        workers=ASKING_JOBS,
+        report=shop.report,
+        earlier=project.lock,
+        refresh=refresh or Refresh(),
+    )
+    lock = locking.run(now)
+    if lock == project.lock:
+        return lock, False
+    write_lock(project.lock_path, dump_lock(lock))
+    return lock, True
+
+
+def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: bool) -> Lock:
+    """The lock to build from: the one that is there, or a new one where it is missing or may be made anew.
+
+    `DocumentError` where it is stale: what was reviewed is not what the manifest says now.
+    """
+    if project.lock is None:
+        return make_lock(project, shop, now)[0]
+    findings = project.staleness()
+    if not findings:
+        return project.lock
+    if relock:
+        return make_lock(project, shop, now)[0]
+    raise DocumentError(
+        "AB-LOCK-STALE",
+        f"{project.lock_path} does not fit {project.path} any more",
+        hint="make the lock again and have it reviewed: airgap-manifest lock (or build with --relock)",
+        findings=findings,
+    )
+
+
+def plan_build(project: Project, lock: Lock, shop: Workshop, *, docker_manifest: bool) -> ExportPlan:
+    """Fetch the image documents that the lock names, and lay out the bundle."""
+    contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
+    if not contents.items:
+        raise UsageError(
+            "AB-USAGE-NOTHING", f"{project.path} names nothing that travels", hint="add images, charts or files to it"
+        )
+    return plan_export(project.raw, lock, contents, docker_manifest=docker_manifest)
+
+
+def build(
+    project: Project, plan: ExportPlan, shop: Workshop, out: Path | StreamFile, signers: Sequence[Signer]
+) -> Built:
+    """Write the bundle to a file, or down a stream."""
+    fetcher = Fetcher(
+        supplies=plan.contents.supplies,
+        sources=shop.sources,
+        directory=project.manifest.directory,
+        place=project.manifest.place,
+        report=shop.report,
+        cancellation=Cancellation(),
+    )
+    if isinstance(out, StreamFile):
+        return build_stream(plan, out, fetcher, signers)
+    return build_file(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)

@@ -1,0 +1,63 @@
+"""Reads a whole bundle, comparing every byte with the inventory: on all cores from a file, in order from a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.reader import damage_of
+from airgap_bundle.core.content import copy_verified, new_buffer
+from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from airgap_bundle.bundle.inventory import BlobEntry
+    from airgap_bundle.bundle.reader import BundleReader
+    from airgap_bundle.core.report import Reporter
+
+_LABEL_DIGITS = 12
+
+
+class Nowhere:
+    """A sink for what only has to be checked."""
+
+    def write(self, data: memoryview, /) -> None:
+        """Forget it."""
+
+
+def read_all(reader: BundleReader, executor: Executor, workers: int, report: Reporter) -> None:
+    """Check every blob and the end of the archive; `BundleError` at the first that is damaged."""
+    blobs = reader.inventory.blobs
+    report(PhaseStarted(title="Checking", total_bytes=reader.inventory.total_bytes, total_items=len(blobs)))
+    cancellation = Cancellation()
+    if reader.medium.seekable:
+        run_all(
+            [_checking(reader, blob, cancellation, report) for blob in blobs],
+            executor=executor,
+            workers=workers,
+            cancellation=cancellation,
+        )
+    else:
+        buffer = new_buffer()
+        for blob in blobs:
+            _checking(reader, blob, cancellation, report)(buffer)
+    reader.check_end()
+    report(PhaseFinished(title="Checking"))
+
+
+def _checking(
+    reader: BundleReader, blob: BlobEntry, cancellation: Cancellation, report: Reporter
+) -> Callable[[memoryview], None]:
+    label = blob.digest.encoded[:_LABEL_DIGITS]
+
+    def moved(count: int) -> None:
+        cancellation.check()
+        report(BytesMoved(name=label, count=count))
+
+    def job(buffer: memoryview) -> None:
+        with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
+            copy_verified(source, Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
+
+    return job
