@@ -21,7 +21,7 @@ DECISIONS = ROOT / ".github" / "decisions"
 CHANGES = ROOT / ".changes"
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
-CODE = re.compile(r"AB(?:-[A-Z0-9]+)+|AGM[0-9]{3}")
+CODE = re.compile(r"\b(?:AB(?:-[A-Z0-9]+)+|AGM[0-9]{3})\b")
 # A path from the top of the tree; `<…>` in it ends it, so that what is named is at least the directory.
 PATH = re.compile(r"(?<![\w./-])(?:airgap_bundle|tests|manifests|examples|\.github|\.ci|\.changes)/[\w./-]*")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -60,7 +60,7 @@ def test_every_link_to_a_file_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
 def test_every_code_that_a_document_names_has_a_page(document: Path) -> None:
-    named = set(re.findall(r"\b(?:AB(?:-[A-Z0-9]+)+|AGM[0-9]{3})\b", document.read_text()))
+    named = set(CODE.findall(document.read_text()))
     assert sorted(code for code in named if not (PAGES / f"{code}.md").exists()) == []
 
 
@@ -139,37 +139,6 @@ def test_readme_shows_each_of_the_three_commands() -> None:
 def test_a_wrong_command_in_a_document_would_be_found() -> None:
     text = "```console\n$ airgap-import pussh x && airgap-import --nonsense | cat\n```\n"
     assert [bool(complaint_about(words)) for words in commands_in(text)] == [True, True]
-
-
-# --- Codes and pages --------------------------------------------------------------------------------------------
-
-
-def codes_in_source() -> dict[str, str]:
-    """Every code that stands in the package as a string, and a module that has it."""
-    codes: dict[str, str] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
-                codes[node.value] = relative(path)
-    return codes
-
-
-def test_every_code_has_its_page() -> None:
-    missing = {code: path for code, path in codes_in_source().items() if not (PAGES / f"{code}.md").exists()}
-    assert missing == {}
-
-
-def test_every_page_belongs_to_a_code() -> None:
-    assert sorted({path.stem for path in PAGES.glob("*.md")} - set(codes_in_source())) == []
-
-
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
-def test_a_page_has_a_title_and_says_what_why_and_what_to_do(page: Path) -> None:
-    heading, blank, *body = page.read_text().splitlines()
-    assert re.fullmatch(rf"# {page.stem}: \S.*[^.]", heading)
-    assert blank == ""
-    paragraphs = [part for part in re.split(r"\n\s*\n", "\n".join(body)) if part.strip()]
-    assert len(paragraphs) >= 3
 
 
 # --- Decisions and change notes ---------------------------------------------------------------------------------
