@@ -7,13 +7,12 @@ manifests only what `RegistryDirectory.put_manifest` is told.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.core import strictjson
-from airgap_bundle.core.content import Digest
+from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, check_repository, check_tag
 from airgap_bundle.registry import durable
@@ -28,15 +27,6 @@ if TYPE_CHECKING:
 _MAX_ENTRY_BYTES = 1024
 # A referrer's descriptor repeats the annotations of its manifest.
 _MAX_REFERRER_BYTES = MAX_DOCUMENT_BYTES + 4096
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """A manifest that a repository holds: its type, digest and size in bytes."""
-
-    media_type: str
-    digest: Digest
-    size: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +58,15 @@ class RegistryDirectory:
     def has_repository(self, repository: str) -> bool:
         """Whether anything was ever put into a repository."""
         path = self._repository(repository)
-        return (path / "_blobs").is_dir() or (path / "_manifests").is_dir()
+        with durable.host_errors(self.root, f"look up {repository}"):
+            return (path / "_blobs").is_dir() or (path / "_manifests").is_dir()
 
     # Blobs
 
     def blob_size(self, repository: str, digest: Digest) -> int | None:
         """The size in bytes of a blob, `None` if the repository does not hold it."""
-        return self.contents.size(digest) if self._blob_entry(repository, digest).exists() else None
+        with durable.host_errors(self.root, f"look up the blob {digest}"):
+            return self.contents.size(digest) if self._blob_entry(repository, digest).exists() else None
 
     def open_blob(self, repository: str, digest: Digest) -> FileIO | None:
         """A blob, open for reading and unverified; `None` if the repository does not hold it."""
@@ -93,7 +85,7 @@ class RegistryDirectory:
 
     # Manifests and tags
 
-    def find_manifest(self, repository: str, reference: Digest | str) -> Held | None:
+    def find_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:
         """Type, digest and size behind a tag or a digest; `None` if the repository holds no such thing."""
         with durable.host_errors(self.root, f"look up {repository}"):
             digest = reference if isinstance(reference, Digest) else self._tagged(repository, reference)
@@ -103,18 +95,17 @@ class RegistryDirectory:
             size = self.contents.size(digest)
         if media_type is None or size is None:
             return None
-        return Held(media_type=media_type.decode("ascii", "replace"), digest=digest, size=size)
+        try:
+            return Descriptor(media_type=media_type.decode("ascii", "replace"), digest=digest, size=size)
+        except InvalidValueError as error:
+            raise self._damaged(f"no media type beside the manifest {digest}") from error
 
-    def read_manifest(self, held: Held) -> bytes:
+    def read_manifest(self, held: Descriptor) -> bytes:
         """The exact bytes of a manifest, their digest checked."""
         with durable.host_errors(self.root, f"read the manifest {held.digest}"):
             raw = _read_small(self.contents.path(held.digest), MAX_DOCUMENT_BYTES)
         if raw is None or Digest.of(raw, held.digest.algorithm) != held.digest:
-            raise RegistryError(
-                "AB-STORE-DAMAGED",
-                f"the registry in {self.root} holds other bytes than those of the manifest {held.digest}",
-                hint="check the disk, remove that file and push the image again",
-            )
+            raise self._damaged(f"other bytes than those of the manifest {held.digest}")
         return raw
 
     def put_manifest(
@@ -182,7 +173,10 @@ class RegistryDirectory:
         place = self._attached_to(repository, subject)
         with durable.host_errors(self.root, f"list what is attached to {subject}"):
             raws = [_read_small(place / name, _MAX_REFERRER_BYTES) for name in sorted(_names(place))]
-        return [json.loads(raw) for raw in raws if raw is not None]
+        try:
+            return [strictjson.parse_object(raw, max_bytes=_MAX_REFERRER_BYTES) for raw in raws if raw is not None]
+        except InvalidValueError as error:
+            raise self._damaged(f"no descriptor among the referrers of {subject}") from error
 
     # Paths
 
@@ -206,11 +200,11 @@ class RegistryDirectory:
         try:
             return None if raw is None else Digest(raw.decode("ascii", "replace"))
         except InvalidValueError as error:
-            raise RegistryError(
-                "AB-STORE-DAMAGED",
-                f"the registry in {self.root} has no digest in the file of the tag {repository}:{tag}",
-                hint="check the disk and push the tag again",
-            ) from error
+            raise self._damaged(f"no digest in the file of the tag {repository}:{tag}") from error
+
+    def _damaged(self, what: str) -> RegistryError:
+        hint = "check the disk, then push the image again from a source that can be trusted"
+        return RegistryError("AB-STORE-DAMAGED", f"the registry in {self.root} holds {what}", hint=hint)
 
 
 def _entry_name(digest: Digest) -> str:

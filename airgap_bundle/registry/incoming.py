@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
 # Names a page of tags at most; nothing that a registry client sends is near this.
 MAX_HEADER_BYTES = 32 * 1024
@@ -173,6 +175,7 @@ class Body:
         self._left = length or 0
         self._began = time.monotonic()
         self._count = 0
+        self._broken = False
         self.finished = length == 0
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -191,36 +194,41 @@ class Body:
         """Throw away what is left if that is at most `limit` bytes; whether the end was reached."""
         scratch = memoryview(bytearray(_BUFFER_BYTES))
         try:
-            while limit > 0 and (count := self.readinto(scratch)):
+            while limit > 0 and not self._broken and (count := self.readinto(scratch)):
                 limit -= count
         except (BodyError, SlowBodyError):
             return False
         return self.finished
 
     def _receive(self, view: memoryview) -> int:
-        try:
+        with self._told_apart():
             count = self._reader.readinto(view)
-        except TimeoutError as error:
-            raise SlowBodyError("the request stalled") from error
-        except ConnectionError as error:
-            raise BodyError("the connection was cut before the request was complete") from error
-        if not count:
-            raise BodyError("the request ended before it was complete")
-        self._count += count
-        elapsed = time.monotonic() - self._began
-        if elapsed > _BODY_GRACE_SECONDS and self._count < elapsed * _MIN_BODY_BYTES_PER_SECOND:
-            raise SlowBodyError("the request came too slowly")
+            if not count:
+                raise BodyError("the request ended before it was complete")
+            self._count += count
+            elapsed = time.monotonic() - self._began
+            if elapsed > _BODY_GRACE_SECONDS and self._count < elapsed * _MIN_BODY_BYTES_PER_SECOND:
+                raise SlowBodyError("the request came too slowly")
         return count
 
     def _line(self) -> bytes:
+        with self._told_apart():
+            return self._reader.readline(_MAX_CHUNK_LINE_BYTES)
+
+    @contextmanager
+    def _told_apart(self) -> Iterator[None]:
+        """Keep trouble with the client apart from trouble with files, and remember that nothing more will come."""
         try:
-            line = self._reader.readline(_MAX_CHUNK_LINE_BYTES)
+            yield
         except TimeoutError as error:
+            self._broken = True
             raise SlowBodyError("the request stalled") from error
         except ConnectionError as error:
+            self._broken = True
             raise BodyError("the connection was cut before the request was complete") from error
-        self._count += len(line)
-        return line
+        except (BodyError, SlowBodyError):
+            self._broken = True
+            raise
 
     def _begin_chunk(self) -> None:
         match = _CHUNK_SIZE.fullmatch(self._line())

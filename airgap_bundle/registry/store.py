@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from airgap_bundle.core.content import Descriptor, Digest
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import RegistryError
-from airgap_bundle.core.oci import FOREIGN_LAYER_TYPES, Document, parse_document
+from airgap_bundle.core.oci import FOREIGN_LAYER_TYPES, Document, parse_descriptor, parse_document
 from airgap_bundle.registry import durable
-from airgap_bundle.registry.directory import Attachment, Held, RegistryDirectory
+from airgap_bundle.registry.directory import Attachment, RegistryDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from io import FileIO
     from types import TracebackType
 
-    from airgap_bundle.core.content import Source
+    from airgap_bundle.core.content import Descriptor, Source
 
 
 class DirectoryRegistry:
@@ -45,8 +45,7 @@ class DirectoryRegistry:
 
     def head_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:
         """Type, digest and size behind a tag or digest; `None` if there is none."""
-        held = self.storage.find_manifest(repository, reference)
-        return _descriptor(held) if held else None
+        return self.storage.find_manifest(repository, reference)
 
     def get_manifest(self, repository: str, reference: Digest | str) -> Document | None:
         """The exact bytes behind a tag or digest, their digest checked; `None` if there is none."""
@@ -55,7 +54,7 @@ class DirectoryRegistry:
             return None
         document = parse_document(self.storage.read_manifest(held), held.media_type)
         # A document calls itself by its SHA-256; asked for by another digest, it answers to that one.
-        return replace(document, descriptor=_descriptor(held))
+        return replace(document, descriptor=held)
 
     def put_manifest(self, repository: str, reference: Digest | str, document: Document) -> None:
         """Store the exact bytes under a tag or their digest, and attach them to their subject if they have one.
@@ -103,15 +102,8 @@ class DirectoryRegistry:
 
     def list_referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
         """What is attached to `digest`, sorted by digest."""
-        return tuple(
-            Descriptor(
-                media_type=value["mediaType"],
-                digest=Digest(value["digest"]),
-                size=value["size"],
-                annotations=value.get("annotations", {}),
-            )
-            for value in self.storage.referrers(repository, digest)
-        )
+        found = self.storage.referrers(repository, digest)
+        return tuple(parse_descriptor(value, f"referrers of {digest}") for value in found)
 
     def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
         """Whether the repository holds the blob; one of another size is an error."""
@@ -205,10 +197,6 @@ class DirectoryBlob:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self._file.close()
-
-
-def _descriptor(held: Held) -> Descriptor:
-    return Descriptor(media_type=held.media_type, digest=held.digest, size=held.size)
 
 
 def _attachment(document: Document, digest: Digest) -> Attachment | None:

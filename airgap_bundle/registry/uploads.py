@@ -195,11 +195,10 @@ class Upload:
         if running.algorithm == algorithm and running.count == self.offset:
             return running.hasher.hexdigest()
         hasher = hashlib.new(algorithm)
-        place = 0
         with durable.host_errors(self._contents.root, "read an upload"):
-            while count := os.preadv(self._descriptor, [buffer], place):
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            while count := os.readv(self._descriptor, [buffer]):
                 hasher.update(buffer[:count])
-                place += count
         return hasher.hexdigest()
 
 

@@ -243,6 +243,10 @@ class TestUploads:
             answer = client("PATCH", f"/v2/{name}/blobs/uploads/{identifier}", b"x")
             assert (answer.status, answer.code) == (404, "BLOB_UPLOAD_UNKNOWN")
 
+    @pytest.mark.parametrize("query", ["digest-algorithm=md5", "mount=x", f"mount={Digest.of(b'')}&from=../a"])
+    def test_a_question_that_makes_no_sense_is_refused(self, client: Client, name: str, query: str) -> None:
+        assert client("POST", f"/v2/{name}/blobs/uploads/?{query}").status == 400
+
     def test_content_range_has_to_be_as_long_as_the_body(self, client: Client, name: str) -> None:
         location = client("POST", f"/v2/{name}/blobs/uploads/").headers["Location"]
         assert client("PATCH", location, b"01234", {"Content-Range": "0-9"}).code == "SIZE_INVALID"
@@ -280,6 +284,10 @@ class TestManifests:
         answer = self.put(client, name, f"{Digest.of(raw, 'sha512')}?tag=1&tag=1.0", raw)
         assert (answer.status, answer.headers["OCI-Tag"]) == (201, "1, 1.0")
         assert client("GET", f"/v2/{name}/manifests/1").headers["Docker-Content-Digest"] == Digest.of(raw, "sha512")
+
+    def test_tags_beside_a_tag_are_refused(self, client: Client, name: str) -> None:
+        raw = self.empty_manifest(client, name)
+        assert self.put(client, name, "1?tag=2", raw).code == "UNSUPPORTED"
 
     def test_another_digest_is_refused(self, client: Client, name: str) -> None:
         raw = self.empty_manifest(client, name)
@@ -443,6 +451,15 @@ class TestMirror:
 
 
 class TestReadOnly:
+    def test_a_directory_that_nobody_pushed_to_over_http_is_only_read(self, tmp_path: Path) -> None:
+        registry = DirectoryRegistry(tmp_path)
+        single_image("seed").push_to(registry, "a", "1")
+        before = sorted(tmp_path.rglob("*"))
+        with embedded_registry(tmp_path, allow_push=False) as server, connected(server) as client:
+            assert client("GET", "/v2/a/manifests/1").status == 200
+            assert client("GET", "/v2/b/manifests/1").status == 404
+        assert sorted(tmp_path.rglob("*")) == before
+
     @pytest.mark.parametrize(
         ("method", "path"),
         [
@@ -588,6 +605,18 @@ class TestHostileRequests:
         with socket.create_connection((client.server.host, client.server.port), timeout=10) as sock:
             sock.sendall(b"GET /v2/ HT")
             assert sock.recv(65536).startswith(b"HTTP/1.1 408 ")
+
+    def test_a_client_that_does_not_read_is_cut_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server_module, "_IDLE_SECONDS", 0.2)
+        with embedded_registry(tmp_path) as server, connected(server) as client:
+            digest = client.push_blob("a", bytes(20_000_000))
+            with socket.create_connection((server.host, server.port), timeout=10) as sock:
+                sock.sendall(b"GET /v2/a/blobs/%b HTTP/1.1\r\n\r\n" % digest.encode())
+                time.sleep(0.6)
+                received = 0
+                while count := len(sock.recv(1_000_000)):
+                    received += count
+            assert received < 20_000_000
 
     def test_idle_connections_hold_no_thread(self, client: Client) -> None:
         address = (client.server.host, client.server.port)

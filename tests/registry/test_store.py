@@ -220,6 +220,18 @@ class TestManifests:
             registry.get_manifest("a", "1")
         assert caught.value.code == "AB-STORE-DAMAGED"
 
+    @pytest.mark.parametrize("place", ["_manifests", "_referrers"])
+    def test_a_damaged_entry_is_an_error(self, registry: DirectoryRegistry, place: str) -> None:
+        image = single_image("seed")
+        image.with_referrers(referrer(image.root, "sbom")).push_to(registry, "a", "1")
+        for path in (registry.storage.root / "repositories" / "a" / place).rglob("*-*"):
+            if path.is_file():
+                path.write_bytes(b"\xff")
+        ask = registry.get_manifest if place == "_manifests" else registry.list_referrers
+        with pytest.raises(RegistryError) as caught:
+            ask("a", image.digest)
+        assert caught.value.code == "AB-STORE-DAMAGED"
+
     def test_a_damaged_tag_is_an_error_and_not_a_missing_tag(self, registry: DirectoryRegistry) -> None:
         single_image("seed").push_to(registry, "a", "1")
         (registry.storage.root / "repositories" / "a" / "_tags" / "1").write_bytes(b"")
