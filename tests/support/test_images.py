@@ -23,6 +23,7 @@ from support.images import (
 
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.oci import OCI_EMPTY
+from airgap_bundle.registry.store import DirectoryRegistry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +107,20 @@ def test_a_signature_is_found_by_the_name_that_cosign_uses() -> None:
     tag, signature = cosign_signature(image.root)
     assert tag == image.digest.replace(":", "-") + ".sig"
     assert image.digest.encode() in signature.blobs[signature.root.layers[0].digest]
+
+
+def test_a_registry_takes_the_corpus_and_gives_the_same_bytes_back(tmp_path: Path) -> None:
+    registry = DirectoryRegistry(tmp_path)
+    CORPUS.push_to(registry, below="source")
+    for (repository, tag), content in CORPUS.tags.items():
+        stored = registry.get_manifest(f"source/{repository}", tag)
+        assert stored is not None
+        assert stored.raw == content.root.raw
+        for each in content.referrers:
+            assert each.root.subject is not None
+            attached = registry.list_referrers(f"source/{repository}", each.root.subject.digest)
+            assert each.root.descriptor in attached
+    registry.close()
 
 
 @pytest.mark.tools("skopeo")
