@@ -43,6 +43,11 @@ class PartialFile:
         self.path = partial_path(out)
         self._fd = _open_locked(self.path)
 
+    @property
+    def size(self) -> int:
+        """How long it is now."""
+        return os.fstat(self._fd).st_size
+
     def reset(self, total_bytes: int) -> None:
         """Forget what an earlier run left, and be `total_bytes` long, all of them zero."""
         self._attempt(os.ftruncate, self._fd, 0)

@@ -118,7 +118,12 @@ def build_file(
         return Built(plan=plan, existed=True)
     file = PartialFile(out)
     with closing(file):
-        journal = Journal(out.with_name(out.name + ".partial.journal"), plan.bundle_id, plan.layout.total_bytes)
+        journal = Journal(
+            out.with_name(out.name + ".partial.journal"),
+            plan.bundle_id,
+            plan.layout.total_bytes,
+            held_bytes=file.size,
+        )
         with closing(journal):
             if not journal.finished:
                 file.reset(0)

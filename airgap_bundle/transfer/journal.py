@@ -23,12 +23,16 @@ _HEADING = "airgap-bundle journal 1"
 
 
 class Journal:
-    """The journal of one bundle. `finished` is what an earlier run had completed."""
+    """The journal of one bundle. `finished` is what an earlier run had completed.
 
-    def __init__(self, path: Path, bundle_id: Digest, total_bytes: int) -> None:
+    `held_bytes` is the length of the growing file. Where it is not the one that the journal was kept for, somebody
+    has taken the file away and left the journal, and what that says is forgotten.
+    """
+
+    def __init__(self, path: Path, bundle_id: Digest, total_bytes: int, *, held_bytes: int | None = None) -> None:
         self.path = path
         self._heading = f"{_HEADING} {bundle_id} {total_bytes}\n"
-        self.finished = self._read()
+        self.finished = self._read() if held_bytes in {None, total_bytes} else frozenset()
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             self._fd = os.open(path, flags if self.finished else flags | os.O_TRUNC, 0o644)
