@@ -57,10 +57,13 @@ class Write:
 
 
 def build_area(signatures: Sequence[SignatureFile]) -> bytes:
-    """The whole area with these signatures in it."""
-    front = b"".join(member_bytes(PREFIX + signature.name, signature.data) for signature in signatures)
+    """The whole area with these signatures in it; of two by the same key the first."""
+    by_name: dict[str, SignatureFile] = {}
+    for signature in signatures:
+        by_name.setdefault(signature.name, signature)
+    front = b"".join(member_bytes(PREFIX + name, signature.data) for name, signature in by_name.items())
     left = SIGNATURE_AREA_BYTES - len(front) - BLOCK_BYTES
-    if left < 0 or len(signatures) > MAX_SIGNATURES:
+    if left < 0 or len(by_name) > MAX_SIGNATURES:
         raise InvalidValueError("the signature area is full")
     return front + tar_header(RESERVED, left) + bytes(left)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.layout import SIGNATURE_AREA_BYTES
@@ -17,7 +19,8 @@ from airgap_bundle.bundle.signatures import (
     plan_addition,
 )
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
-from airgap_bundle.core.errors import BundleError, InvalidValueError
+from airgap_bundle.core.content import new_buffer
+from airgap_bundle.core.errors import AirgapError, BundleError, InvalidValueError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +47,9 @@ def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
             return _add_beside(bundle, signature)
         raise cannot_write(bundle, error) from error
     try:
+        # Two people who sign at the same moment would write to the same place. Where there are no locks, they may.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         with closing(FileMedium(bundle)) as medium:
             area_at = read_head(medium).area_at
         area = os.pread(descriptor, SIGNATURE_AREA_BYTES, area_at)
@@ -62,30 +68,40 @@ def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
 
 
 def read_beside(bundle: Path) -> tuple[SignatureFile, ...]:
-    """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory."""
+    """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory.
+
+    Hidden files are passed over: a signing that was killed leaves one, and so do some systems on every medium.
+    """
     directory = beside(bundle)
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        visible = (path.name for path in directory.iterdir() if not path.name.startswith("."))
+        names = sorted(islice(visible, MAX_SIGNATURES + 1))
     except (FileNotFoundError, NotADirectoryError):
         return ()
     if len(names) > MAX_SIGNATURES:
         raise BundleError(
             "AB-BUNDLE-SIGNATURES",
-            f"{directory} holds {len(names)} files; {MAX_SIGNATURES} signatures are allowed",
+            f"{directory} holds more than {MAX_SIGNATURES} files; that many signatures are allowed",
             hint="leave only the signatures of this bundle there",
         )
     found = []
     for name in names:
         try:
-            with (directory / name).open("rb") as file:
-                found.append(SignatureFile(name=name, data=file.read(MAX_SIGNATURE_BYTES + 1)))
-        except (InvalidValueError, OSError) as error:
+            found.append(SignatureFile(name=name, data=_read_regular(directory / name)))
+        except (InvalidValueError, AirgapError) as error:
             raise BundleError(
                 "AB-BUNDLE-SIGNATURES",
                 f"{directory / name} is not a signature: {error}",
                 hint="leave only the signatures of this bundle there",
             ) from error
     return tuple(found)
+
+
+def _read_regular(path: Path) -> bytes:
+    """At most one byte more than a signature may have; never from a FIFO or a device, which could block for ever."""
+    with closing(FileMedium(path)) as medium:
+        buffer = new_buffer(MAX_SIGNATURE_BYTES + 1)
+        return bytes(buffer[: medium.read_at(0, buffer)])
 
 
 def _add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
