@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, HostError, TrustError, UsageError
 from airgap_bundle.core.text import printable
+from airgap_bundle.trust.keyless import MAX_ROOT_BYTES
 from airgap_bundle.trust.policy import API_VERSION, MAX_POLICY_BYTES, parse_policy
 
 if TYPE_CHECKING:
@@ -50,10 +53,25 @@ def load_policy(path: str | Path) -> Policy:
     symbolic link owned by somebody who is neither root nor the one who runs this. `DocumentError` where it is no
     policy, `HostError` where it cannot be read.
     """
-    return parse_policy(_read(Path(path)), str(path))
+    file = Path(path)
+    policy = parse_policy(_read(file, MAX_POLICY_BYTES), str(path))
+    pinned = {who.trusted_root_digest: who.trusted_root_file for s in policy.signers.values() for who in s.keyless}
+    return replace(policy, trusted_roots={digest: _root(file, name, digest) for digest, name in pinned.items()})
 
 
-def _read(path: Path) -> bytes:
+def _root(policy: Path, name: str, digest: Digest) -> bytes:
+    """A trusted root that the policy pins: whoever wrote the file, its digest decides."""
+    raw = _read(policy.parent / name, MAX_ROOT_BYTES)
+    if Digest.of(raw) != digest:
+        raise DocumentError(
+            "AB-POLICY-KEY",
+            f"the trusted root {printable(name)} is not the one that the policy {printable(str(policy))} pins",
+            hint="a root is replaced together with its sha256 in the policy",
+        )
+    return raw
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
     name = printable(str(path))
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -67,13 +85,13 @@ def _read(path: Path) -> bytes:
             raise UsageError("AB-POLICY-FILE", f"the policy {name} is not a regular file")
         _check_owner(path, state, name)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            raw = file.read(MAX_POLICY_BYTES + 1)
+            raw = file.read(max_bytes + 1)
     except OSError as error:
         raise HostError("AB-POLICY-UNREADABLE", f"the policy {name} cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
-    if len(raw) > MAX_POLICY_BYTES:
-        raise DocumentError("AB-POLICY-INVALID", f"the policy {name} has more than {MAX_POLICY_BYTES} bytes")
+    if len(raw) > max_bytes:
+        raise DocumentError("AB-POLICY-INVALID", f"the policy {name} has more than {max_bytes} bytes")
     return raw
 
 

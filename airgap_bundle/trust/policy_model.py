@@ -165,7 +165,11 @@ class Ending:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """The whole policy and the bytes it was read from. `digest` of those bytes is its name in receipts and ledger."""
+    """The whole policy and the bytes it was read from. `digest` of those bytes is its name in receipts and ledger.
+
+    `trusted_roots`: the files that keyless signers pin, by digest. Only a policy that was loaded from a file has them;
+    without them keyless signatures cannot be checked, and do not count.
+    """
 
     version: int
     audience: str = ""
@@ -175,8 +179,9 @@ class Policy:
     token_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=_empty)
     revoked_keys: tuple[RevokedKey, ...] = ()
     revoked_bundles: frozenset[Digest] = frozenset()
-    raw: bytes = b""
+    raw: bytes = field(default=b"", repr=False)
     file: str = ""
+    trusted_roots: Mapping[Digest, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
     def digest(self) -> Digest:

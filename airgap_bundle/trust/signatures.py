@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.text import printable
-from airgap_bundle.trust import openpgp
+from airgap_bundle.trust import keyless, keys, openpgp
 from airgap_bundle.trust.packets import MAX_SIGNATURE_BYTES
-from airgap_bundle.trust.policy_model import Method, OpenPgpKey, Policy, Signer
+from airgap_bundle.trust.policy_model import KeylessIdentity, Method, OpenPgpKey, Policy, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # More people than any policy seen asks for; each signature costs a process to check.
 MAX_SIGNATURES = 16
+
+# Patterns for identities that one signature is tried with; each costs a few milliseconds.
+_MAX_KEYLESS_ATTEMPTS = 16
 
 _OPENPGP_NAME = re.compile(r"openpgp-([0-9a-f]{40}|[0-9a-f]{64})\.sig")
 _KEYLESS_NAME = re.compile(r"keyless-[0-9a-f]{16}\.sigstore\.json")
@@ -129,12 +132,10 @@ def _check(
     """One signature, by the method that its name says."""
     if match := _OPENPGP_NAME.fullmatch(name):
         return _check_openpgp(policy, data, name, signature, now, match[1], is_accepted=is_accepted)
-    if _KEYLESS_NAME.fullmatch(name) or _KEY_NAME.fullmatch(name):
-        raise TrustError(
-            "AB-TRUST-NOT-CHECKED",
-            f"{name} cannot be checked by this version of airgap-bundle, so it does not count",
-            hint="sign with OpenPGP as well",
-        )
+    if match := _KEY_NAME.fullmatch(name):
+        return _check_key(policy, data, name, signature, now, match[1], is_accepted=is_accepted)
+    if _KEYLESS_NAME.fullmatch(name):
+        return _check_keyless(policy, data, name, signature, now, is_accepted=is_accepted)
     raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{printable(name[:100])} is not the name of a signature")
 
 
@@ -172,6 +173,88 @@ def _find_openpgp(policy: Policy, fingerprint: str) -> tuple[Signer, OpenPgpKey]
             if key.fingerprint == fingerprint:
                 return signer, key
     return None
+
+
+def _check_key(
+    policy: Policy, data: bytes, name: str, signature: bytes, now: datetime, prefix: str, *, is_accepted: bool
+) -> CountedSignature:
+    # 2. Several keys with the same 16 digits are nobody's accident, but each of them is pinned in full.
+    found = [(s, key) for s in policy.signers.values() for key in s.keys if key.fingerprint.startswith(prefix)]
+    if not found:
+        raise TrustError(
+            "AB-TRUST-UNKNOWN-SIGNER",
+            f"{name} is by a plain key that the policy does not know",
+            hint="if that key should be trusted, add it to the policy as `publicKey` of a signer",
+        )
+    signer, key = found[0]
+    # 3.
+    _check_until(signer, name, now)
+    _check_revocation(policy, signer, name, Method.KEY, (key.fingerprint,), is_accepted=is_accepted)
+    # 4.
+    keys.verify(data, signature, keys.read_public_key(key.pem.encode()), name=name)
+    return CountedSignature(name=name, signer=signer.name, method=Method.KEY, key=key.fingerprint)
+
+
+def _check_keyless(
+    policy: Policy, data: bytes, name: str, signature: bytes, now: datetime, *, is_accepted: bool
+) -> CountedSignature:
+    # 2. A pattern has no name of its own, so each is tried; the name is compared afterwards.
+    found = [
+        (signer, who)
+        for signer in policy.signers.values()
+        for who in signer.keyless
+        if who.identity_pattern or keyless.file_name(who.issuer, who.identity) == name
+    ]
+    refusal = TrustError(
+        "AB-TRUST-UNKNOWN-SIGNER",
+        f"{name} is by an identity that the policy does not know",
+        hint="if it should be trusted, add identity and issuer to the policy as `keyless` of a signer",
+    )
+    for signer, who in found[:_MAX_KEYLESS_ATTEMPTS]:
+        try:
+            return _check_identity(policy, data, name, signature, now, signer, who, is_accepted=is_accepted)
+        except TrustError as error:
+            refusal = error
+    raise refusal
+
+
+def _check_identity(
+    policy: Policy,
+    data: bytes,
+    name: str,
+    signature: bytes,
+    now: datetime,
+    signer: Signer,
+    who: KeylessIdentity,
+    *,
+    is_accepted: bool,
+) -> CountedSignature:
+    root = policy.trusted_roots.get(who.trusted_root_digest)
+    if root is None:
+        raise TrustError(
+            "AB-TRUST-NOT-CHECKED",
+            f"{name} cannot be checked: the trusted root {who.trusted_root_file} of {signer.name} was not loaded",
+            hint="put the trusted root beside the policy, under the name that the policy gives it",
+        )
+    # 3.
+    _check_until(signer, name, now)
+    # 4.
+    verified = keyless.verify(data, signature, who, root, name=name)
+    if keyless.file_name(verified.issuer, verified.identity) != name:
+        raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is by {verified.identity}, which its name is not made from")
+    identity = f"{verified.issuer}\n{verified.identity}"
+    revoked = policy.revocation(Method.KEYLESS, identity)
+    # The time is proven by a log or a timestamp, so older signatures of a revoked identity can be told apart.
+    is_older = revoked is not None and revoked.since is not None and verified.not_after < revoked.since
+    _check_revocation(policy, signer, name, Method.KEYLESS, (identity,), is_accepted=is_accepted or is_older)
+    return CountedSignature(
+        name=name,
+        signer=signer.name,
+        method=Method.KEYLESS,
+        key=f"{verified.identity} ({verified.issuer})",
+        signed=verified.not_after,
+        time_is_proven=True,
+    )
 
 
 def _check_until(signer: Signer, name: str, now: datetime) -> None:

@@ -1,0 +1,126 @@
+"""The only door to `sigstore`: keyless signatures, verified offline against a pinned trusted root.
+
+Certificate, log entry and time all come with the signature, and are checked against the root whose digest the policy
+pins; nothing is refreshed and no connection is tried. Fulcio and Rekor are never spoken to from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from airgap_bundle.core import strictjson
+from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.trust import keys
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airgap_bundle.trust.policy_model import KeylessIdentity
+
+# A Sigstore bundle with certificate, log entry and timestamp is about 10 kB.
+MAX_BUNDLE_BYTES = 64 * 1024
+# The public instance's root has 7 KB after years; a root with many logs may have a hundred times that.
+MAX_ROOT_BYTES = 1024 * 1024
+_SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
+# What sigstore and the parsers below it raise on input of a wrong shape, beside its own `Error`.
+_SHAPE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedKeyless:
+    """A signature that holds. `not_after`: it was made before this moment, proven by a log or a timestamp."""
+
+    identity: str
+    issuer: str
+    not_after: datetime
+
+
+def file_name(issuer: str, identity: str) -> str:
+    """What the signature of an identity is called in a bundle."""
+    digest = hashlib.sha256(f"{issuer}\n{identity}".encode()).hexdigest()
+    return f"keyless-{digest[:16]}.sigstore.json"
+
+
+def check_trusted_root(raw: bytes) -> None:
+    """Refuse (`InvalidValueError`) what cannot be used as a trusted root."""
+    if len(raw) > MAX_ROOT_BYTES:
+        raise InvalidValueError(f"a trusted root of more than {MAX_ROOT_BYTES} bytes")
+    strictjson.parse_object(raw, max_bytes=MAX_ROOT_BYTES)
+    _verifier(raw)
+
+
+def verify(data: bytes, bundle: bytes, who: KeylessIdentity, trusted_root: bytes, *, name: str) -> VerifiedKeyless:
+    """Check a Sigstore bundle over `data` by the identity that the policy names. `TrustError` where it does not hold.
+
+    1. The bundle is strict JSON of bounded size, with a certificate, and sigstore can read it.
+    2. The identity in its certificate is the one asked for, or matches the whole of the pattern.
+    3. sigstore verifies: certificate chain, its SCT, a proven time inside its validity, inclusion in the log, the log
+       entry's content, signature over the bytes, and again identity and issuer, exactly.
+
+    What the caller must still do: check that `trusted_root` has the digest that the policy pins.
+    """
+    from sigstore.models import Bundle  # noqa: PLC0415 - 300 ms, and few policies need it
+    from sigstore.verify.policy import Identity  # noqa: PLC0415 - 300 ms
+
+    try:
+        # 1.
+        strictjson.parse_object(bundle, max_bytes=MAX_BUNDLE_BYTES, floats=True)
+        parsed = Bundle.from_json(bundle)
+        # 2.
+        identity = _identity(parsed.signing_certificate, who)
+        # 3.
+        policy = Identity(identity=identity, issuer=who.issuer)
+        _verifier(trusted_root).verify_artifact(data, parsed, policy)
+        not_after: datetime = parsed.signing_certificate.not_valid_after_utc
+    except _refusals() as error:
+        raise TrustError(
+            "AB-TRUST-BAD-SIGNATURE",
+            f"{name} is not a keyless signature by {who}: {error}",
+            hint="compare identity and issuer with the policy, and the trusted root with the signing service",
+        ) from error
+    return VerifiedKeyless(identity=identity, issuer=who.issuer, not_after=not_after)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Everything that stands for "this is not a valid signature", never for a fault of this machine."""
+    from sigstore import errors  # noqa: PLC0415 - 300 ms, and few policies need it
+
+    return (errors.Error, *_SHAPE_ERRORS, *keys.parser_errors())
+
+
+def _identity(certificate: Any, who: KeylessIdentity) -> str:
+    """The identity to ask for: the policy's, or the one of the certificate that its pattern describes in full."""
+    if who.identity:
+        return who.identity
+    names = [
+        name.value
+        for extension in certificate.extensions
+        if extension.oid.dotted_string == _SUBJECT_ALTERNATIVE_NAME
+        for name in extension.value
+        if isinstance(name.value, str)
+    ]
+    # `$` would let a line feed through at the end; fullmatch does not.
+    if len(names) != 1 or re.fullmatch(who.identity_pattern.removesuffix("$"), names[0]) is None:
+        raise InvalidValueError("the identity in its certificate is another one")
+    return names[0]
+
+
+@lru_cache(maxsize=8)
+def _verifier(trusted_root: bytes) -> Any:
+    """A verifier for a root; made without any connection."""
+    from sigstore.models import TrustedRoot  # noqa: PLC0415 - 300 ms
+    from sigstore.verify import Verifier  # noqa: PLC0415 - 300 ms
+
+    try:
+        # sigstore reads a root from a file only.
+        with tempfile.NamedTemporaryFile(prefix="airgap-root-") as file:
+            file.write(trusted_root)
+            file.flush()
+            return Verifier(trusted_root=TrustedRoot.from_file(file.name))
+    except _refusals() as error:
+        raise InvalidValueError(f"not a trusted root: {error}") from error
