@@ -151,14 +151,27 @@ class Authenticator:
         now = self._options.clock()
         login = self._login(repository)
         owner = f"{login.origin} {login.username}" if login is not None else ""
+        needed = wanted | asked
         key = (owner, wanted)
-        token = self._tokens.get(key)
+        token = self._tokens.get(key) or self._wider(owner, needed, now)
         if token is None or token.renew_at <= now or not asked <= token.scopes:
-            token = self._fetch(challenge, login, wanted | asked)
+            token = self._fetch(challenge, login, needed)
+        if self._tokens.get(key) is not token:
             self._tokens[key] = token
             while len(self._tokens) > _MAX_TOKENS:
                 del self._tokens[next(iter(self._tokens))]
         return token
+
+    def _wider(self, owner: str, needed: Scopes, now: float) -> _Token | None:
+        """A token that is good for more: who may write may read."""
+        return next(
+            (
+                token
+                for (whose, _), token in self._tokens.items()
+                if whose == owner and needed and needed <= token.scopes and token.renew_at > now
+            ),
+            None,
+        )
 
     def _fetch(self, challenge: Challenge, login: Credentials | None, scopes: Scopes) -> _Token:
         request, login = self._request(challenge, login, scopes)

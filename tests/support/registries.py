@@ -36,15 +36,18 @@ def embedded_registry(
 
 
 @contextlib.contextmanager
-def debian_registry(path: Path) -> Iterator[str]:
-    """Debian's docker-registry over a directory, on a free port: its `HOST:PORT`. Skips where it is not installed."""
+def debian_registry(path: Path, more: str = "") -> Iterator[str]:
+    """Debian's docker-registry over a directory, on a free port: its `HOST:PORT`. Skips where it is not installed.
+
+    `more` is added to its configuration.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
     address = f"127.0.0.1:{free_port()}"
     path.mkdir(parents=True, exist_ok=True)
     configuration = path / "config.yml"
-    configuration.write_text(_CONFIGURATION.format(root=path / "data", address=address))
+    configuration.write_text(_CONFIGURATION.format(root=path / "data", address=address) + more)
     with (path / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(configuration)], stdout=log, stderr=log)
         try:
