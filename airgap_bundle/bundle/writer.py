@@ -239,6 +239,12 @@ def cannot_write(path: Path, error: OSError) -> HostError:
             f"{path} cannot grow: {error.strerror}",
             hint="free some space and run the same command again; it goes on where it stopped",
         )
+    if error.errno == errno.EFBIG:
+        return HostError(
+            "AB-HOST-SPACE",
+            f"{path} cannot grow: {error.strerror}",
+            hint="the file system (FAT32: 4 GiB) or `ulimit -f` allows no larger file: write to another disk",
+        )
     return HostError(
         "AB-HOST-WRITE", f"{path} cannot be written: {error.strerror}", hint="check the path and its permissions"
     )

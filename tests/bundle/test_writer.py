@@ -297,7 +297,7 @@ def test_a_limit_on_the_size_of_files_is_an_error_of_this_machine(out: Path) -> 
                 file.write_at(0, bytes(200_000))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [resized.value.code, written.value.code] == ["AB-HOST-WRITE"] * 2
+    assert [resized.value.code, written.value.code] == ["AB-HOST-SPACE"] * 2
     assert not out.exists()
 
 
