@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 TEXT = files("airgap_bundle.bundle").joinpath("FORMAT.md").read_text("utf-8")
 SECTIONS = {
-    int(number): body
-    for number, body in re.findall(r"^## (\d+)\. (.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-}
     int(number): body for number, body in re.findall(r"^## (\d+)\. (.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
 }
 
