@@ -82,12 +82,12 @@ class Authenticator:
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
         self._tokens: dict[tuple[str, Scopes], _Token] = {}
-        self._notes: str = ""
+        self._note = ""
 
     @property
     def note(self) -> str:
         """Why the login was not shown to the token host, where that may be the reason for a refusal; else empty."""
-        return self._notes
+        return self._note
 
     @property
     def has_login(self) -> bool:
@@ -211,12 +211,13 @@ class Authenticator:
                 "allowed on loopback only",
             )
         if verdict is Realm.NOTHING and login is not None:
-            login = self._source.find(origin.authority)
-            if login is None:
-                self._notes = (
-                    f"the login for {self._name} was not shown to its token host {origin.authority}, which is "
-                    f"another house; if it belongs there, log in to it too: docker login {origin.authority}"
-                )
+            # A login for the token host itself is no way out: the registry would be handed a token that was made for
+            # somebody else's registry.
+            login = None
+            self._note = (
+                f"the login for {self._name} was not shown to the token host {origin.authority}, which seems not to "
+                f"belong to it; if it does, say so: --token-host {origin.authority}"
+            )
         fields = [("service", challenge.parameters["service"])] if challenge.parameters.get("service") else []
         texts = scope_texts(scopes)
         if login is not None and login.identity_token:
@@ -237,7 +238,7 @@ class Authenticator:
         return RegistryError(
             "AB-REGISTRY-UNAUTHORIZED" if answer.status in {400, 401, 403} else "AB-REGISTRY-TOKEN",
             f"the token host {host.authority} of {self._name} answers {answer.status} to {who}{said}",
-            hint=self._notes or f"log in: docker login {self._login_host}, or give a file with --authfile",
+            hint=self._note or f"log in: docker login {self._login_host}, or give a file with --authfile",
         )
 
 

@@ -122,7 +122,7 @@ def judge_realm(realm: str, registry: Origin, options: ClientOptions) -> tuple[R
     3. On the boundary side nobody else is asked.
     4. On the connected side a host of the same house gets the login: the same host on another port, one that is above,
        below or beside the registry in the name tree (auth.docker.io for docker.io, gitlab.example.com for
-       registry.example.com). Everybody else is asked without it: where the login is needed, the person logs in there.
+       registry.example.com). Everybody else is asked without it; who knows better names the host in `token_hosts`.
 
     Plain HTTP never, but for loopback and hosts that were named for it. Raises `InvalidValueError` for what is no URL.
     """

@@ -66,7 +66,7 @@ def line_fault(error: OSError, authority: str) -> LineFaultError:
     if str(error).startswith("Tunnel connection failed"):
         return LineFaultError(
             "AB-NETWORK-PROXY",
-            f"the proxy does not connect to {authority}: {error}",
+            f"{authority} does not let it through: {error}",
             hint="check HTTPS_PROXY, and whether NO_PROXY should name this host",
         )
     unreachable = error.errno in _UNREACHABLE

@@ -70,6 +70,7 @@ class Line:
         proxy = proxy_for(origin, options.environment) if options.proxies else None
         host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         proxy_headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
+        self._peer = f"the proxy {host}:{port} for {origin.authority}" if proxy else origin.authority
         self._asks_proxy = proxy is not None and context is None
         self._proxy_headers = proxy_headers if self._asks_proxy else {}
         wait = self.patience.connect_seconds
@@ -87,7 +88,7 @@ class Line:
             self._connection.connect()
             self.socket.settimeout(self.patience.read_seconds)
         except OSError as error:
-            raise line_fault(error, self.origin.authority) from error
+            raise line_fault(error, self._peer) from error
         except (http.client.HTTPException, ValueError) as error:
             raise self._not_http(error) from error
 

@@ -422,7 +422,7 @@ def test_a_strange_token_host_never_sees_the_login(server: ScriptedServer) -> No
         strange.step("GET", PULL, answer(401))
         error = refused(server, credentials=Logins({server.address: login()}), follow_redirects_elsewhere=True)
     assert "authorization" not in strange.received[0].headers
-    assert "was not shown to its token host" in error.hint
+    assert "was not shown to the token host" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -642,3 +642,12 @@ def test_a_fallback_tag_that_is_an_image_is_a_conflict(server: ScriptedServer) -
     with client(server) as registry, pytest.raises(RegistryError) as caught:
         registry.put_manifest("a/b", "1.0", ATTACHED)
     assert caught.value.code == "AB-REGISTRY-REFERRERS-TAG"
+
+
+def test_a_login_for_somebody_elses_token_host_makes_no_token_for_a_strange_registry(server: ScriptedServer) -> None:
+    with ScriptedServer() as victim:
+        host = f"localhost:{victim.address.rpartition(':')[2]}"
+        server.step("GET", TAG_PATH, bearer(f"http://{host}/token", scope="repository:secret:pull"))
+        victim.step("GET", token_target("repository:a/b:pull", "repository:secret:pull"), answer(401))
+        refused(server, credentials=Logins({host: login(), server.address: login()}), follow_redirects_elsewhere=True)
+        assert "authorization" not in victim.received[0].headers
