@@ -34,6 +34,11 @@ _REFUSALS = (
 _VALIDSIG_FIELDS = 10
 # SHA-256, SHA-384, SHA-512, SHA3-256, SHA3-512: RFC 9580 section 9.5.
 _HASHES = frozenset({8, 9, 10, 12, 14})
+# MD5, SHA-1, RIPEMD-160, SHA-224.
+_WEAK_HASHES = frozenset({"1", "2", "3", "11"})
+_ERRSIG_REASON = 6
+# GPG_ERR_BAD_PUBKEY.
+_BAD_PUBLIC_KEY = "6"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,8 +66,8 @@ def judge(status: str, exit_status: int, name: str) -> GoodSignature:
             raise TrustError(code, f"{name} {reason}")
     # 2. A SHA-1 signature ends here: --weak-digest makes gpgv refuse it, with ERRSIG.
     if exit_status != 0:
-        if [kind for kind in kinds if kind in {"ERRSIG", "NODATA"}] == ["ERRSIG"]:
-            _refuse_by_hash(next(word for word in words if word[0] == "ERRSIG"), name)
+        if "NODATA" not in kinds and kinds.count("ERRSIG") == 1:
+            _explain_errsig(next(word for word in words if word[0] == "ERRSIG"), name)
         raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is not a signature that gpgv accepts")
     # 3.
     strange = sorted(set(kinds) - set(_REQUIRED) - _HARMLESS)
@@ -81,10 +86,18 @@ def judge(status: str, exit_status: int, name: str) -> GoodSignature:
     return GoodSignature(fingerprint=primary.lower(), signing_fingerprint=signing.lower(), created=_time(created, name))
 
 
-def _refuse_by_hash(errsig: list[str], name: str) -> None:
-    """ERRSIG gives the hash in its third field: <keyid> <pkalgo> <hashalgo> <class> <time> <rc> <fpr>."""
-    if len(errsig) > 3 and errsig[3] in {"1", "2", "3", "11"}:  # noqa: PLR2004 - the field's place
-        raise TrustError("AB-TRUST-WEAK-SIGNATURE", f"{name} uses a hash weaker than SHA-256 (number {errsig[3]})")
+def _explain_errsig(errsig: list[str], name: str) -> None:
+    """ERRSIG <keyid> <pkalgo> <hashalgo> <class> <time> <rc> <fpr>: a better reason than none, where it gives one."""
+    hash_number, reason = (errsig[3], errsig[6]) if len(errsig) > _ERRSIG_REASON else ("", "")
+    if hash_number in _WEAK_HASHES:
+        raise TrustError("AB-TRUST-WEAK-SIGNATURE", f"{name} uses a hash weaker than SHA-256 (number {hash_number})")
+    if reason == _BAD_PUBLIC_KEY:
+        raise TrustError(
+            "AB-TRUST-WEAK-SIGNATURE",
+            f"{name} was made by a key that does not hold by itself: its self-signature is missing, or uses SHA-1",
+            hint="its owner renews it with `gpg --cert-digest-algo SHA512 --quick-set-expire FINGERPRINT 2y`; then put"
+            " the new export into the policy",
+        )
 
 
 def _time(text: str, name: str) -> datetime:

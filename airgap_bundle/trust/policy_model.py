@@ -29,6 +29,8 @@ ROOT = "root"
 ANY_PRODUCT = "*"
 # Where DEST keeps our receipts; no bundle writes there, whatever its product may do.
 RECEIPTS_REPOSITORY = "airgap-receipts"
+# Where the files of a product go, each product's below its own name.
+FILES_REPOSITORY = "files"
 
 V = TypeVar("V")
 
@@ -195,15 +197,18 @@ class Policy:
     def refusal_to_write(self, product: str, repository: str) -> str:
         """Why this product must not write to this repository (relative to DEST); empty if it may.
 
-        1. Receipts are ours.
+        1. Receipts are ours; `files/<product>` belongs to the product of that name, without being listed.
         2. Its own entry, or `*` if it has none, has to match.
         3. No other named product may match: what a named product claims is closed to all others.
         """
         entry = self.product(product)
         if entry is None:
             return "the policy knows no such product"
-        if repository.split("/", maxsplit=1)[0] == RECEIPTS_REPOSITORY:
+        first, _, rest = repository.partition("/")
+        if first == RECEIPTS_REPOSITORY:
             return "receipts are kept there"
+        if first == FILES_REPOSITORY and "/" not in rest:
+            return "" if rest == product else f"files of the product {rest!r} are kept there"
         if not entry.matches(repository):
             return f"the policy's product {entry.name!r} has no pattern for it"
         for other in self.products.values():

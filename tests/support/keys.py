@@ -59,6 +59,12 @@ class GnuPgHome:
         stored = self.path / "openpgp-revocs.d" / f"{fingerprint.upper()}.rev"
         self.gpg("--import", data=stored.read_bytes().replace(b":-----BEGIN", b"-----BEGIN"))
 
+    def revoke_subkey(self, fingerprint: str) -> None:
+        """Revoke the first subkey of a key."""
+        answers = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
+        options = ("--command-fd", "0", "--status-fd", "2", "--pinentry-mode", "loopback", "--passphrase", "")
+        self.gpg(*options, "--edit-key", fingerprint, data=answers)
+
     def stop_agent(self) -> None:
         """End the agent of this home; the next command starts another."""
         subprocess.run(["gpgconf", "--homedir", str(self.path), "--kill", "all"], check=False, capture_output=True)

@@ -140,6 +140,24 @@ def test_a_revoked_key_is_refused_whenever_it_signed() -> None:
         assert refusal(home, key, before) == "AB-TRUST-REVOKED-KEY"
 
 
+def test_a_revoked_subkey_is_refused_and_its_primary_key_still_signs(home: GnuPgHome) -> None:
+    key = home.make_key("Half gone <half@example.com>")
+    subkey = home.add_subkey(key)
+    by_subkey = home.sign(DATA, f"{subkey}!")
+    home.revoke_subkey(key)
+    assert refusal(home, key, by_subkey) == "AB-TRUST-REVOKED-KEY"
+    by_primary = home.sign(DATA, f"{key}!")
+    assert openpgp.verify(DATA, by_primary, home.public_key(key), key, now=now()).signing_fingerprint == key
+
+
+def test_a_key_that_is_certified_with_sha1_is_refused_with_its_reason() -> None:
+    with gnupg_home() as home:
+        (home.path / "gpg.conf").write_text("cert-digest-algo SHA1\n")
+        key = home.make_key("Antique <antique@example.com>")
+        signature = home.sign(DATA, key, "--digest-algo", "SHA512")
+        assert refusal(home, key, signature) == "AB-TRUST-WEAK-SIGNATURE"
+
+
 def test_a_signature_from_the_future_is_refused(home: GnuPgHome, alice: str) -> None:
     signature = home.sign(DATA, alice)
     key = home.public_key(alice)

@@ -275,6 +275,14 @@ def test_nobody_writes_to_the_receipts(people: str) -> None:
     assert not policy.may_write("other", "airgap-receipts/plane")
 
 
+def test_the_files_of_a_product_are_its_own_without_being_listed(people: str) -> None:
+    policy = parse(policy_text(people, REST.replace('["third-party/**"]', '["**"]')))
+    assert policy.may_write("plane", "files/plane")
+    assert not policy.may_write("other", "files/plane")
+    assert not policy.may_write("other", "files/another")
+    assert policy.may_write("other", "files/a/b")
+
+
 def test_what_ends_within_sixty_days_is_told(home: GnuPgHome, people: str) -> None:
     key = home.make_key("Ending <ending@example.com>", expires="30d", at="20270501T000000!")
     policy = parse(policy_text(people + signer_text("carol", key, home.public_key(key)), ""))
