@@ -9,370 +9,45 @@ same services on loopback so that an unmodified sigstore-python / cosign can sig
     root = fs.trusted_root_json()             # -> sigstore.models.TrustedRoot.from_file(path)
 """
 
-# ruff: noqa: FBT001, FBT002, FBT003 - the x509 builders take criticality by position
+# ruff: noqa: FBT001, FBT002 - short calls in tests
 from __future__ import annotations
 
 import base64
 import contextlib
-import datetime as dt
 import hashlib
 import json
-import struct
 import threading
 import time
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UTC = dt.UTC
-BUNDLE_V03 = "application/vnd.dev.sigstore.bundle.v0.3+json"
-ROOT_V01 = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
-SIGNCFG_V02 = "application/vnd.dev.sigstore.signingconfig.v0.2+json"
-CLIENTCFG_V01 = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
-INTOTO = "application/vnd.in-toto+json"
-OID_FULCIO_ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
-OID_FULCIO_ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
-OID_SCT_LIST = x509.ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+from support.sigstore_authority import Authority
+from support.sigstore_codec import (
+    BUNDLE_V03,
+    CLIENTCFG_V01,
+    INTOTO,
+    ROOT_V01,
+    SIGNCFG_V02,
+    b64,
+    canonical,
+    cert_der,
+    cert_pem,
+    leaf_hash,
+    pae,
+    rfc3339,
+    spki,
+)
 
 
-# ---------------------------------------------------------------- small codecs
-def b64(b: bytes) -> str:
-    return base64.b64encode(b).decode()
-
-
-def canonical(obj: Any) -> bytes:
-    """RFC 8785 for the subset used here (ASCII keys, strings, ints)."""
-    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def tlv(tag: int, *parts: bytes) -> bytes:
-    body = b"".join(parts)
-    n = len(body)
-    if n < 0x80:
-        return bytes((tag, n)) + body
-    size = (n.bit_length() + 7) // 8
-    return bytes((tag, 0x80 | size)) + n.to_bytes(size, "big") + body
-
-
-def seq(*p: bytes) -> bytes:
-    return tlv(0x30, *p)
-
-
-def set_of(*p: bytes) -> bytes:
-    return tlv(0x31, *sorted(p))
-
-
-def integer(n: int) -> bytes:
-    return tlv(2, n.to_bytes(n.bit_length() // 8 + 1, "big", signed=True))
-
-
-def octets(b: bytes) -> bytes:
-    return tlv(4, b)
-
-
-def oid(dotted: str) -> bytes:
-    first, second, *rest = (int(x) for x in dotted.split("."))
-    out = bytearray([first * 40 + second])
-    for n in rest:
-        chunk = [n & 0x7F]
-        while n := n >> 7:
-            chunk.append(0x80 | (n & 0x7F))
-        out += bytes(reversed(chunk))
-    return tlv(6, bytes(out))
-
-
-def der_items(b: bytes) -> list[tuple[int, bytes]]:
-    """Split the content of a constructed value in (tag, content) pairs."""
-    out, i = [], 0
-    while i < len(b):
-        tag, n, i = b[i], b[i + 1], i + 2
-        if n & 0x80:
-            k = n & 0x7F
-            n, i = int.from_bytes(b[i : i + k], "big"), i + k
-        out.append((tag, b[i : i + n]))
-        i += n
-    return out
-
-
-def spki(key: Any) -> bytes:
-    pub = key.public_key() if hasattr(key, "public_key") else key
-    return pub.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def cert_der(c: x509.Certificate) -> bytes:
-    return c.public_bytes(serialization.Encoding.DER)
-
-
-def cert_pem(c: x509.Certificate) -> bytes:
-    return c.public_bytes(serialization.Encoding.PEM)
-
-
-def rfc3339(t: dt.datetime) -> str:
-    return t.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def pae(payload_type: str, payload: bytes) -> bytes:
-    return b"DSSEv1 %d %s %d %s" % (len(payload_type), payload_type.encode(), len(payload), payload)
-
-
-# ---------------------------------------------------------------- RFC 6962 tree
-def leaf_hash(b: bytes) -> bytes:
-    return hashlib.sha256(b"\x00" + b).digest()
-
-
-def tree_root(leaves: list[bytes]) -> bytes:
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    k = 1 << (len(leaves) - 1).bit_length() - 1
-    return hashlib.sha256(b"\x01" + tree_root(leaves[:k]) + tree_root(leaves[k:])).digest()
-
-
-def tree_path(m: int, leaves: list[bytes]) -> list[bytes]:
-    if len(leaves) <= 1:
-        return []
-    k = 1 << (len(leaves) - 1).bit_length() - 1
-    if m < k:
-        return [*tree_path(m, leaves[:k]), tree_root(leaves[k:])]
-    return [*tree_path(m - k, leaves[k:]), tree_root(leaves[:k])]
-
-
-@dataclass
-class Log:
-    """An append-only log with a signed-note checkpoint: ECDSA (Rekor v1) or Ed25519 (Rekor v2)."""
-
-    origin: str
-    key: Any
-    note_name: str
-    key_id: bytes
-    # One genesis leaf: protojson writers (cosign) leave out a zero logIndex and an empty proof, and
-    # sigstore-python's strict models then refuse the bundle.
-    leaves: list[bytes] = field(default_factory=lambda: [leaf_hash(b"genesis")])
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def sign(self, data: bytes) -> bytes:
-        if isinstance(self.key, ed25519.Ed25519PrivateKey):
-            return self.key.sign(data)
-        return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
-
-    def append(self, body: bytes) -> dict[str, Any]:
-        with self.lock:
-            self.leaves.append(leaf_hash(body))
-            index, size = len(self.leaves) - 1, len(self.leaves)
-            root, path = tree_root(self.leaves), tree_path(index, self.leaves)
-        note = f"{self.origin}\n{size}\n{b64(root)}\n"
-        sig = self.key_id[:4] + self.sign(note.encode())
-        return {
-            "index": index,
-            "size": size,
-            "root": root,
-            "path": path,
-            "checkpoint": f"{note}\n\u2014 {self.note_name} {b64(sig)}\n",
-        }
-
-
-class FakeSigstore:
-    def __init__(self, *, now: Any = None, cert_minutes: int = 10) -> None:
-        self.clock = now or (lambda: dt.datetime.now(UTC))
-        self.cert_minutes = cert_minutes
-        self.start = self.clock().replace(microsecond=0) - dt.timedelta(days=30)
-        self.url = "http://127.0.0.1"  # replaced by serve()
-        # Fulcio: root -> intermediate -> leaf, as on the public instance
-        self.root_key, self.int_key = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP384R1())
-        self.root = self._ca("fake-fulcio-root", self.root_key, None, None)
-        self.intermediate = self._ca("fake-fulcio-intermediate", self.int_key, self.root, self.root_key)
-        self.ct_key = ec.generate_private_key(ec.SECP256R1())
-        self.ct_id = hashlib.sha256(spki(self.ct_key)).digest()
-        # TSA: root -> signer
-        self.tsa_root_key, self.tsa_key = (
-            ec.generate_private_key(ec.SECP256R1()),
-            ec.generate_private_key(ec.SECP256R1()),
-        )
-        self.tsa_root = self._ca("fake-tsa-root", self.tsa_root_key, None, None)
-        self.tsa_cert = self._tsa_cert()
-        self._serial = 0
-        # Rekor v1: ECDSA P-256, log id = sha256(SPKI); Rekor v2: Ed25519, id per the signed-note key hash
-        k1, k2 = ec.generate_private_key(ec.SECP256R1()), ed25519.Ed25519PrivateKey.generate()
-        self.tree_id = "1193050959916656506"
-        self.rekor1 = Log(f"rekor.fake.test - {self.tree_id}", k1, "rekor.fake.test", hashlib.sha256(spki(k1)).digest())
-        raw = k2.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        name = "log2.rekor.fake.test"
-        self.rekor2 = Log(name, k2, name, hashlib.sha256(name.encode() + b"\n\x01" + raw).digest())
-
-    # ------------------------------------------------------------ certificates
-    def _ca(self, cn: str, key: Any, issuer: x509.Certificate | None, issuer_key: Any) -> x509.Certificate:
-        name = x509.Name(
-            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fake.test"), x509.NameAttribute(NameOID.COMMON_NAME, cn)]
-        )
-        issuer_key = issuer_key or key
-        b = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(issuer.subject if issuer else name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.start)
-            .not_valid_after(self.start + dt.timedelta(days=3650))
-            .add_extension(x509.BasicConstraints(True, 0 if issuer else 1), True)
-            .add_extension(self._usage(sign=False), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-        )
-        if issuer:
-            b = b.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False)
-            b = b.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
-        return b.sign(issuer_key, hashes.SHA384() if isinstance(issuer_key.curve, ec.SECP384R1) else hashes.SHA256())
-
-    @staticmethod
-    def _usage(sign: bool) -> x509.KeyUsage:
-        return x509.KeyUsage(
-            digital_signature=sign,
-            content_commitment=False,
-            key_encipherment=False,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=not sign,
-            crl_sign=not sign,
-            encipher_only=False,
-            decipher_only=False,
-        )
-
-    def _tsa_cert(self) -> x509.Certificate:
-        name = x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "fake.test"),
-                x509.NameAttribute(NameOID.COMMON_NAME, "fake-tsa"),
-            ]
-        )
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self.tsa_root.subject)
-            .public_key(self.tsa_key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(self.start)
-            .not_valid_after(self.start + dt.timedelta(days=3600))
-            .add_extension(x509.BasicConstraints(False, None), True)
-            .add_extension(self._usage(sign=True), True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.tsa_key.public_key()), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.tsa_root_key.public_key()), False)
-            .sign(self.tsa_root_key, hashes.SHA256())
-        )
-
-    def issue_cert(
-        self,
-        public_key: Any,
-        identity: str,
-        issuer: str,
-        *,
-        not_before: dt.datetime | None = None,
-        sct: bool = True,
-        claims: dict[str, str] | None = None,
-    ) -> x509.Certificate:
-        """A Fulcio-profile leaf: critical SAN, codeSigning, issuer OIDs, one embedded SCT."""
-        start = (not_before or self.clock()).replace(microsecond=0)
-        san: x509.GeneralName = (
-            x509.RFC822Name(identity)
-            if "@" in identity and "/" not in identity
-            else x509.UniformResourceIdentifier(identity)
-        )
-        b = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([]))
-            .issuer_name(self.intermediate.subject)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(start)
-            .not_valid_after(start + dt.timedelta(minutes=self.cert_minutes))
-            .add_extension(self._usage(sign=True), True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.int_key.public_key()), False)
-            .add_extension(x509.SubjectAlternativeName([san]), True)
-            .add_extension(x509.UnrecognizedExtension(OID_FULCIO_ISSUER_V1, issuer.encode()), False)
-            .add_extension(x509.UnrecognizedExtension(OID_FULCIO_ISSUER_V2, tlv(0x0C, issuer.encode())), False)
-        )
-        for dotted, value in (claims or {}).items():  # e.g. {"1.3.6.1.4.1.57264.1.12": "https://github.com/org/repo"}
-            b = b.add_extension(
-                x509.UnrecognizedExtension(x509.ObjectIdentifier(dotted), tlv(0x0C, value.encode())), False
-            )
-        if sct:
-            # The CT log signs the TBS without its SCT list (RFC 6962 3.2), bound to the issuer's key.
-            tbs = b.sign(self.int_key, hashes.SHA384()).tbs_certificate_bytes
-            ms = int(start.timestamp() * 1000)
-            signed = (
-                struct.pack("!BBQH", 0, 0, ms, 1)
-                + hashlib.sha256(spki(self.int_key)).digest()
-                + len(tbs).to_bytes(3, "big")
-                + tbs
-                + b"\x00\x00"
-            )
-            sig = self.ct_key.sign(signed, ec.ECDSA(hashes.SHA256()))
-            one = b"\x00" + self.ct_id + struct.pack("!QH", ms, 0) + b"\x04\x03" + struct.pack("!H", len(sig)) + sig
-            lst = struct.pack("!HH", len(one) + 2, len(one)) + one
-            b = b.add_extension(x509.UnrecognizedExtension(OID_SCT_LIST, octets(lst)), False)
-        return b.sign(self.int_key, hashes.SHA384())
-
-    # ------------------------------------------------------------ RFC 3161
-    def timestamp(self, request_der: bytes) -> bytes:
-        """TimeStampReq -> TimeStampResp (granted)."""
-        ((_, body),) = der_items(request_der)
-        items = der_items(body)
-        imprint = tlv(0x30, items[1][1])
-        nonce = next((c for t, c in items[2:] if t == 2), None)
-        return self._tst(imprint, nonce)
-
-    def timestamp_over(self, data: bytes) -> bytes:
-        return self._tst(
-            seq(seq(oid("2.16.840.1.101.3.4.2.1"), b"\x05\x00"), octets(hashlib.sha256(data).digest())), None
-        )
-
-    def _tst(self, imprint: bytes, nonce: bytes | None) -> bytes:
-        self._serial += 1
-        sha256 = seq(oid("2.16.840.1.101.3.4.2.1"))
-        gen = self.clock().astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode()
-        info = seq(
-            integer(1),
-            oid("1.3.6.1.4.1.57264.2"),
-            imprint,
-            integer(self._serial),
-            tlv(0x18, gen),
-            *([tlv(2, nonce)] if nonce is not None else []),
-        )
-        der = cert_der(self.tsa_cert)
-        ess = seq(seq(seq(octets(hashlib.sha256(der).digest()))))
-        attrs = [
-            seq(oid("1.2.840.113549.1.9.3"), set_of(oid("1.2.840.113549.1.9.16.1.4"))),
-            seq(oid("1.2.840.113549.1.9.5"), set_of(tlv(0x17, gen[2:]))),
-            seq(oid("1.2.840.113549.1.9.4"), set_of(octets(hashlib.sha256(info).digest()))),
-            seq(oid("1.2.840.113549.1.9.16.2.47"), set_of(ess)),
-        ]
-        sig = self.tsa_key.sign(set_of(*attrs), ec.ECDSA(hashes.SHA256()))
-        signer = seq(
-            integer(1),
-            seq(self.tsa_cert.issuer.public_bytes(), integer(self.tsa_cert.serial_number)),
-            sha256,
-            b"\xa0" + set_of(*attrs)[1:],
-            seq(oid("1.2.840.10045.4.3.2")),
-            octets(sig),
-        )
-        data = seq(
-            integer(3),
-            tlv(0x31, sha256),
-            seq(oid("1.2.840.113549.1.9.16.1.4"), tlv(0xA0, octets(info))),
-            tlv(0xA0, der),
-            tlv(0x31, signer),
-        )
-        return seq(seq(integer(0)), seq(oid("1.2.840.113549.1.7.2"), tlv(0xA0, data)))
+class FakeSigstore(Authority):
+    """All services of a Sigstore instance in one object."""
 
     # ------------------------------------------------------------ logs
     def rekor_v1_add(self, proposed: dict[str, Any]) -> dict[str, Any]:
