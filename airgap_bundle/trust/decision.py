@@ -177,7 +177,8 @@ def decide(
 
 def _report_signatures(verdict: SignatureVerdict, evidence: _Evidence) -> None:
     for signature in verdict.counted:
-        when = f" on {signature.signed:%Y-%m-%d %H:%M} UTC" if signature.signed else ""
+        word = "before" if signature.time_is_proven else "on"
+        when = f" {word} {signature.signed:%Y-%m-%d %H:%M} UTC" if signature.signed else ""
         detail = f"{signature.signer} signed{when} with {signature.method.value} key {signature.key}"
         evidence.add(SIGNATURES, "signature", detail)
     for rejected in verdict.uncounted:

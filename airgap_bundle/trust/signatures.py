@@ -36,7 +36,8 @@ _KEY_NAME = re.compile(r"key-([0-9a-f]{16})\.sigstore\.json")
 class CountedSignature:
     """A signature that counts: file name, the signer's name in the policy, method, and what identifies the key.
 
-    `signed` is when it was made; the signer's word unless `time_is_proven` (by a log or a timestamp).
+    `signed` is when it was made, by the signer's word; with `time_is_proven` it is the moment before which it was made,
+    proven by a log or a timestamp.
     """
 
     name: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -277,6 +278,39 @@ def test_a_gpgv_that_is_broken_never_means_success(
     with pytest.raises(error) as caught:
         openpgp.verify(DATA, home.sign(DATA, alice), home.public_key(alice), alice, now=now(), program=program)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("signing", "primary", "made", "code"),
+    [
+        ("KEY", "0" * 40, "1900000000", "AB-TRUST-UNKNOWN-SIGNER"),
+        ("0" * 40, "KEY", "1900000000", "AB-TRUST-UNKNOWN-SIGNER"),
+        ("KEY", "KEY", "1000000000", "AB-TRUST-SIGNATURE-TIME"),
+        ("KEY", "KEY", "4000000000", "AB-TRUST-SIGNATURE-TIME"),
+    ],
+    ids=["another primary key", "another subkey", "before its key", "in the future"],
+)
+def test_what_gpgv_says_is_compared_with_the_pinned_key(
+    home: GnuPgHome, alice: str, tmp_path: Path, signing: str, primary: str, made: str, code: str
+) -> None:
+    valid = f"VALIDSIG {signing} 2024-01-01 {made} 0 4 0 22 8 00 {primary}".replace("KEY", alice.upper())
+    lines = "".join(f"[GNUPG:] {line}\\n" for line in ("NEWSIG", "GOODSIG 1 a", valid))
+    program = tmp_path / "gpgv"
+    talk = f"import os, sys\nos.write(int(sys.argv[sys.argv.index('--status-fd') + 1]), b'{lines}')\n"
+    program.write_text(f"#!{sys.executable}\n{talk}")
+    program.chmod(0o755)
+    with pytest.raises(TrustError) as caught:
+        openpgp.verify(DATA, home.sign(DATA, alice), home.public_key(alice), alice, now=now(), program=str(program))
+    assert caught.value.code == code
+
+
+def test_a_gpgv_that_talks_without_end_is_no_verdict(home: GnuPgHome, alice: str, tmp_path: Path) -> None:
+    program = tmp_path / "gpgv"
+    talk = "import os, sys\nos.write(int(sys.argv[sys.argv.index('--status-fd') + 1]), b'x' * 600_000)\n"
+    program.write_text(f"#!{sys.executable}\n{talk}")
+    program.chmod(0o755)
+    with pytest.raises(HostError, match="without end"):
+        openpgp.verify(DATA, home.sign(DATA, alice), home.public_key(alice), alice, now=now(), program=str(program))
 
 
 def test_a_gpgv_that_hangs_is_stopped(
