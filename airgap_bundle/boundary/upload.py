@@ -135,7 +135,7 @@ class Uploader:
         return mounted
 
     def _upload(self, move: BlobMove, repository: str, buffer: memoryview, open_source: OpenSource) -> None:
-        label = move.digest.encoded[:_LABEL_DIGITS]
+        label = f"{repository.rpartition('/')[2]} {move.digest.encoded[:_LABEL_DIGITS]}"
         self.report(ItemStarted(name=label, size=move.size))
 
         def moved(count: int) -> None:

@@ -95,11 +95,14 @@ def show_built(
     verb = "Already there:" if built.existed else "Wrote"
     say = terminal.show if isinstance(out, Path) else terminal.say
     say(closing_line(verb, name, count_items(inventory), size=plan.layout.total_bytes, seconds=seconds))
-    facts = [("bundle id", str(plan.bundle_id))]
+    # Never shortened: two people compare it. 78 columns.
+    say(f"bundle {plan.bundle_id}")
+    facts = []
     if built.resumed_bytes:
         facts.append(("resumed", f"{size_text(built.resumed_bytes)} were there from an earlier run"))
     facts += [("signed by", signer.who) for signer in signers]
-    say(pairs(facts, width=terminal.width))
+    if facts:
+        say(pairs(facts, width=terminal.width))
 
 
 def show_signed(bundle: Path, added: Sequence[tuple[Signer, Path | None]], terminal: Terminal) -> None:

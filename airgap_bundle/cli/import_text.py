@@ -55,9 +55,8 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
             seconds=seconds,
         )
     )
-    terminal.show(
-        pairs([("bundle id", str(verified.bundle_id)), ("signed by", _signers(decision))], width=terminal.width)
-    )
+    terminal.show(f"bundle {verified.bundle_id}")
+    terminal.show(pairs([("signed by", _signers(decision))], width=terminal.width))
     for sentence in not_checked:
         terminal.say(f"not checked: {sentence}")
 

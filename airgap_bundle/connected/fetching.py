@@ -40,7 +40,7 @@ class Fetcher:
     def fetch(self, blob: BlobEntry, sink: Sink, buffer: memoryview) -> None:
         """Copy one blob into `sink`; `RegistryError` or `DocumentError` says whose bytes were wrong."""
         supply = self.supplies[blob.digest]
-        label = blob.digest.encoded[:_LABEL_DIGITS]
+        label = _label(blob, supply)
         quiet = isinstance(supply, FromMemory)
         if not quiet:
             self.report(ItemStarted(name=label, size=blob.size))
@@ -82,3 +82,15 @@ class Fetcher:
             f"{where} sent other bytes than {blob.digest} ({blob.size} bytes)",
             hint="the registry, a proxy or a mirror in between is damaged; try another mirror",
         )
+
+
+def _label(blob: BlobEntry, supply: Supply) -> str:
+    """What the person sees in flight: the image and the beginning of the digest."""
+    digits = blob.digest.encoded[:_LABEL_DIGITS]
+    match supply:
+        case FromRegistry(_, repository):
+            return f"{repository.rpartition('/')[2]} {digits}"
+        case FromFile(path):
+            return path
+        case _:
+            return digits
