@@ -62,19 +62,26 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def registry_origin(host: str, plain_http: Collection[str]) -> Origin:
-    """Where the API of a registry `HOST[:PORT]` is; plain HTTP only on loopback and for the hosts in `plain_http`."""
+def registry_origin(host: str, plain_http: Collection[str], *, loopback_has_tls: bool = False) -> Origin:
+    """Where the API of a registry `HOST[:PORT]` is; plain HTTP only on loopback and for the hosts in `plain_http`.
+
+    `loopback_has_tls` leaves only the latter: whoever names certificates means TLS, on this machine too.
+    """
     check_host(host)
     name, port = _split_host(API_HOSTS.get(host, host), 0)
-    scheme = "http" if allows_plain_http(name, port, plain_http) else "https"
+    is_plain = is_named(name, port, plain_http) or (is_loopback(name) and not loopback_has_tls)
+    scheme = "http" if is_plain else "https"
     return Origin(scheme=scheme, host=name, port=port or DEFAULT_PORTS[scheme])
 
 
 def allows_plain_http(host: str, port: int, plain_http: Collection[str]) -> bool:
     """Whether `host` may be spoken to without TLS. `HOST` alone allows every port of it."""
-    if is_loopback(host):
-        return True
-    return any(name == host and named in {0, port} for name, named in (_split_host(text, 0) for text in plain_http))
+    return is_loopback(host) or is_named(host, port, plain_http)
+
+
+def is_named(host: str, port: int, names: Collection[str]) -> bool:
+    """Whether one of `HOST` (any port) or `HOST:PORT` means it."""
+    return any(name == host and named in {0, port} for name, named in (_split_host(text, 0) for text in names))
 
 
 def parse_url(url: str, base: str = "") -> tuple[Origin, str]:

@@ -88,7 +88,8 @@ class RegistrySession:
         self.name = f"{host} (through {options.mirrors[host]})" if mirror else host
         self.prefix = f"{path}/" if path else ""
         self.options = options
-        self.origin = registry_origin(mirror or host, options.plain_http)
+        has_certificates = options.ca_file is not None or options.cert_file is not None
+        self.origin = registry_origin(mirror or host, options.plain_http, loopback_has_tls=has_certificates)
         self.connections = Connections(self.origin, options)
         self._authenticator = Authenticator(
             name=f"{options.side} {self.name}",

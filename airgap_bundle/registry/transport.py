@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _DRAIN_BYTES = 64 * 1024
 # A socket is given this much at once, so that an early answer is noticed between two pieces.
 _SEND_BYTES = 1024 * 1024
-# Registries send a handful; 64 KiB a line and 100 lines are what http.client itself lets through.
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
 
 

@@ -279,10 +279,9 @@ def test_content_of_no_bytes_is_uploaded_too(server: ScriptedServer) -> None:
 
 
 def test_the_last_piece_of_wrong_bytes_never_leaves(server: ScriptedServer) -> None:
-    server.step("POST", UPLOADS, ACCEPTED).step("PUT", PUT, answer(201))
+    server.step("POST", UPLOADS, ACCEPTED).always("PUT", SESSION.partition("?")[0], answer(201))
     with pytest.raises(ContentMismatchError):
         push(server, Opened(BLOB[:-1] + b"\x00"))
-    server._steps.clear()  # the server still waits for the rest of the body
     assert [request for request in server.received if request.method == "PUT" and len(request.body) == SIZE] == []
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,9 @@ from support.certificates import Authority, authority
 from support.clients import options
 from support.scripted_server import ScriptedServer, answer
 
+from airgap_bundle.core.content import BytesSource, Digest, new_buffer
 from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.registry.client import RegistryClient
 from airgap_bundle.registry.connections import Connections
 from airgap_bundle.registry.faults import LineFaultError
 from airgap_bundle.registry.origin import Origin
@@ -105,3 +108,34 @@ def test_the_client_certificate_is_not_shown_to_another_host(trusted: Authority,
         home = Origin(scheme="https", host="registry.example.com", port=443)
         assert code_of(secure(server), chosen, home=home) == "AB-NETWORK-TLS"
         assert server.received == []
+
+
+def test_a_registry_on_this_machine_has_tls_where_certificates_were_named(trusted: Authority) -> None:
+    chosen = options(ca_file=trusted.ca_file)
+    with ScriptedServer(context=trusted.server_context()) as server, RegistryClient(server.address, chosen) as registry:
+        server.step("GET", "/v2/", answer(200))
+        registry.ping()
+
+
+def test_unless_it_was_named_for_plain_http(trusted: Authority) -> None:
+    with ScriptedServer() as server:
+        server.step("GET", "/v2/", answer(200))
+        chosen = options(ca_file=trusted.ca_file, plain_http=frozenset({server.address}))
+        with RegistryClient(server.address, chosen) as registry:
+            registry.ping()
+
+
+def test_a_blob_goes_up_over_tls_and_an_early_answer_is_heard(trusted: Authority) -> None:
+    data = bytes(3_000_000)
+    digest = Digest.of(data)
+    chosen = options(ca_file=trusted.ca_file)
+    with ScriptedServer(context=trusted.server_context()) as server, RegistryClient(server.address, chosen) as registry:
+        for reply, read_body in ((answer(201), None), (answer(413), 1000)):
+            server.step("POST", "/v2/a/blobs/uploads/", answer(202, location="/up"))
+            server.step("PUT", f"/up?digest={digest}", reply, read_body=read_body)
+        registry.push_blob("a", digest, len(data), lambda: nullcontext(BytesSource(data)), buffer=new_buffer(100_000))
+        assert server.received[-1].body == data
+        with pytest.raises(RegistryError) as caught:
+            registry.push_blob("a", digest, len(data), lambda: nullcontext(BytesSource(data)), buffer=new_buffer(1000))
+        server._complaints.clear()  # what it had not read looks like a request to the server
+        assert caught.value.code == "AB-REGISTRY-TOO-LARGE"

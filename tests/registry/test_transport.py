@@ -60,6 +60,15 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_replaced(
     assert read(server, connections) == b"two"
 
 
+def test_a_kept_connection_that_dies_when_it_is_used_is_replaced_at_once(
+    server: ScriptedServer, connections: Connections
+) -> None:
+    server.step("GET", "/x", answer(200, "one")).step("GET", "/x", b"", cut=True).step("GET", "/x", answer(200, "two"))
+    read(server, connections)
+    assert read(server, connections) == b"two"
+    assert server.connections == 2
+
+
 def test_an_answer_that_says_close_closes(server: ScriptedServer, connections: Connections) -> None:
     server.step("GET", "/x", answer(200, "one", connection="close"), cut=True).step("GET", "/x", answer(200))
     read(server, connections)
