@@ -40,7 +40,6 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
         return
     facts = [
         ("product", f"{inventory.name} {inventory.version}"),
-        ("bundle id", found.bundle_id),
         ("created", f"{time_text(inventory.created)}, sequence {inventory.sequence}"),
         ("expires", time_text(inventory.expires) if inventory.expires else "never by itself"),
         ("audience", ", ".join(inventory.audience) or "anybody"),
@@ -48,6 +47,7 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
         ("signatures", ", ".join(found.unverified_signatures) or "none: no import will take it"),
         ("content", "every byte is as the inventory says" if found.checked else "not read; --check reads it all"),
     ]
+    terminal.show(f"bundle {found.bundle_id}")
     terminal.show(pairs(facts, width=terminal.width))
     rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
     terminal.show("")

@@ -168,7 +168,7 @@ def _item(item: LockedItem, original: Document | None) -> Item:
         digest=item.digest,
         media_type=item.media_type,
         size=item.size,
-        platforms=tuple(sorted({str(entry.platform) for entry in item.platforms})),
+        platforms=tuple(sorted({str(entry.platform) for entry in item.platforms if not entry.platform.is_unknown})),
         original=original.descriptor.digest if original is not None else None,
         upstream=item.verdicts,
     )
