@@ -76,7 +76,10 @@ def test_a_policy_in_a_directory_that_everybody_may_write_is_refused(policy: Pat
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_a_policy_of_somebody_else_is_refused(policy: Path, tmp_path: Path) -> None:
-    os.chown(policy, 12345, 12345)
+    try:
+        os.chown(policy, 12345, 12345)
+    except OSError:
+        pytest.skip("this user namespace knows one user only")
     assert code_of(policy, TrustError) == "AB-POLICY-WRITABLE"
     os.chown(policy, 0, 0)
     link = tmp_path / "link.yaml"
