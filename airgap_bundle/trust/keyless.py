@@ -6,7 +6,10 @@ pins; nothing is refreshed and no connection is tried. Fulcio and Rekor are neve
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import importlib.resources
+import json
 import re
 import tempfile
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.trust import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from airgap_bundle.trust.policy_model import KeylessIdentity
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 MAX_BUNDLE_BYTES = 64 * 1024
 # The public instance's root has 7 KB after years; a root with many logs may have a hundred times that.
 MAX_ROOT_BYTES = 1024 * 1024
+# Where sigstore keeps what belongs to the public instance.
+_PUBLIC_STORE = "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev"
 _SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
 # What sigstore and the parsers below it raise on input of a wrong shape, beside its own `Error`.
 _SHAPE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
@@ -38,6 +44,22 @@ class VerifiedKeyless:
     identity: str
     issuer: str
     not_after: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromisedSignature:
+    """A signature as cosign keeps it beside an image: the log's signed promise, and no proof of inclusion.
+
+    `certificate` is DER. `body`, `integrated_time`, `log_index` and `log_id` are what the promise is signed over.
+    """
+
+    certificate: bytes
+    signature: bytes
+    promise: bytes
+    body: bytes
+    integrated_time: int
+    log_index: int
+    log_id: bytes
 
 
 def file_name(issuer: str, identity: str) -> str:
@@ -64,6 +86,68 @@ def verify(data: bytes, bundle: bytes, who: KeylessIdentity, trusted_root: bytes
 
     What the caller must still do: check that `trusted_root` has the digest that the policy pins.
     """
+
+    def check(parsed: Any, policy: Any) -> None:
+        _verifier(trusted_root).verify_artifact(data, parsed, policy)
+
+    return _judged(bundle, who, check, name=name)
+
+
+def verify_statement(
+    bundle: bytes, who: KeylessIdentity, trusted_root: bytes, *, name: str
+) -> tuple[VerifiedKeyless, str, bytes]:
+    """`verify` for a bundle that has its content inside (a DSSE envelope): also that content's type, and its bytes.
+
+    What the caller must still do, besides what `verify` says: look whether type and content are about the right thing.
+    """
+    content: list[tuple[str, bytes]] = []
+
+    def check(parsed: Any, policy: Any) -> None:
+        content.append(_verifier(trusted_root).verify_dsse(parsed, policy))
+
+    verified = _judged(bundle, who, check, name=name)
+    return (verified, *content[0])
+
+
+def verify_promise(
+    data: bytes, signed: PromisedSignature, who: KeylessIdentity, trusted_root: bytes, *, name: str
+) -> VerifiedKeyless:
+    """`verify` for a signature whose log entry is promised, by a key of the log in the root, and not proven.
+
+    That is all there is beside most images. sigstore asks for a proof where we ask for the promise; everything else is
+    checked as in `verify`, and the promise always.
+    """
+    from sigstore.models import TransparencyLogEntry  # noqa: PLC0415 - 300 ms, and few manifests need it
+
+    class Promised(TransparencyLogEntry):
+        def _verify(self, keyring: Any) -> None:
+            self._verify_set(keyring)
+
+    def check(parsed: Any, policy: Any) -> None:
+        parsed._log_entry = Promised(parsed.log_entry._inner)  # noqa: SLF001 - sigstore has no other way in
+        _verifier(trusted_root).verify_artifact(data, parsed, policy)
+
+    try:
+        bundle = _promised_bundle(signed)
+    except _SHAPE_ERRORS as error:
+        raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is no keyless signature: {error}") from error
+    return _judged(bundle, who, check, name=name)
+
+
+def public_root() -> bytes:
+    """The trusted root of the public Sigstore instance, as it came with the installed `sigstore`; never refreshed.
+
+    `InvalidValueError` where the library has none.
+    """
+    try:
+        store = importlib.resources.files("sigstore._store")
+        return (store / _PUBLIC_STORE / "trusted_root.json").read_bytes()
+    except (ImportError, OSError) as error:
+        raise InvalidValueError("the installed sigstore library brings no trusted root") from error
+
+
+def _judged(bundle: bytes, who: KeylessIdentity, check: Callable[[Any, Any], None], *, name: str) -> VerifiedKeyless:
+    """Steps 1 to 3 of `verify`; `check` is the third, with the bundle and the policy."""
     from sigstore.models import Bundle  # noqa: PLC0415 - 300 ms, and few policies need it
     from sigstore.verify.policy import Identity  # noqa: PLC0415 - 300 ms
 
@@ -74,8 +158,7 @@ def verify(data: bytes, bundle: bytes, who: KeylessIdentity, trusted_root: bytes
         # 2.
         identity = _identity(parsed.signing_certificate, who)
         # 3.
-        policy = Identity(identity=identity, issuer=who.issuer)
-        _verifier(trusted_root).verify_artifact(data, parsed, policy)
+        check(parsed, Identity(identity=identity, issuer=who.issuer))
         not_after: datetime = parsed.signing_certificate.not_valid_after_utc
     except _refusals() as error:
         raise TrustError(
@@ -84,6 +167,37 @@ def verify(data: bytes, bundle: bytes, who: KeylessIdentity, trusted_root: bytes
             hint="compare identity and issuer with the policy, and the trusted root with the signing service",
         ) from error
     return VerifiedKeyless(identity=identity, issuer=who.issuer, not_after=not_after)
+
+
+def _promised_bundle(signed: PromisedSignature) -> bytes:
+    """The same as a Sigstore bundle, with a proof that is none; whoever reads it otherwise will refuse it."""
+    entry = strictjson.parse_object(signed.body, max_bytes=MAX_BUNDLE_BYTES, floats=True)
+    return json.dumps({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {
+            "certificate": {"rawBytes": _base64(signed.certificate)},
+            "tlogEntries": [{
+                "logIndex": str(signed.log_index),
+                "logId": {"keyId": _base64(signed.log_id)},
+                "kindVersion": {"kind": entry["kind"], "version": entry["apiVersion"]},
+                "integratedTime": str(signed.integrated_time),
+                "inclusionPromise": {"signedEntryTimestamp": _base64(signed.promise)},
+                "inclusionProof": {
+                    "logIndex": "0",
+                    "rootHash": _base64(bytes(32)),
+                    "treeSize": "1",
+                    "hashes": [],
+                    "checkpoint": {"envelope": "none"},
+                },
+                "canonicalizedBody": _base64(signed.body),
+            }],
+        },
+        "messageSignature": {"signature": _base64(signed.signature)},
+    }).encode()  # fmt: skip
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 def _refusals() -> tuple[type[Exception], ...]:
