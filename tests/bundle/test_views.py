@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from airgap_bundle.bundle.views import NAME_ANNOTATION, docker_manifest, index_j
 from airgap_bundle.core.oci import OCI_INDEX
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.content import ImageContent
 
 RUNTIME_NAMES = {"io.containerd.image.name", "org.opencontainers.image.ref.name"}
@@ -146,3 +149,20 @@ def test_an_index_without_the_child_that_would_be_chosen_gives_docker_another() 
     item = parts_of({("library/app", "1"): image}).inventory.items[0]
     held = (image.root, image.documents[1])
     assert json.loads(docker_manifest([(item, held)]))[0]["Config"] == config_and_layers(image, 1)[0]
+
+
+@pytest.mark.tools("skopeo")
+def test_skopeo_finds_an_image_by_its_full_name_and_its_exact_bytes(tmp_path: Path) -> None:
+    image = single_image("app")
+    path = parts_of({("library/app", "1"): image, ("charts/acme", "2"): helm_chart()}).write(tmp_path / "x.tar")
+    name = f"oci-archive:{path}:registry.example/library/app:1"
+    raw = subprocess.run(["skopeo", "inspect", "--raw", name], check=True, capture_output=True).stdout
+    assert raw == image.root.raw
+
+
+@pytest.mark.tools("skopeo")
+def test_skopeo_reads_a_bundle_as_a_docker_archive(tmp_path: Path) -> None:
+    path = parts_of(corpus(size=200)).write(tmp_path / "x.tar")
+    listed = subprocess.run(["skopeo", "list-tags", f"docker-archive:{path}"], check=True, capture_output=True).stdout
+    names = {"library/web:1.0", "library/service:2.1", "library/worker:2.1"}
+    assert {f"registry.example/{name}" for name in names} <= set(json.loads(listed)["Tags"])

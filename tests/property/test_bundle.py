@@ -186,7 +186,7 @@ def test_an_inventory_with_other_bytes_is_refused_or_has_another_content(invento
 
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_inventory_are_refused_in_words(raw: bytes) -> None:
-    with pytest.raises(InvalidValueError, match="."):
+    with pytest.raises(InvalidValueError, match=r"."):
         parse_inventory(raw)
 
 
