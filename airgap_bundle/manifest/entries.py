@@ -148,12 +148,18 @@ class ExcludeEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyEntry(Entry):
-    """An upstream signature that must hold when the lock is made: by a key file, or by a keyless identity."""
+    """An upstream signature that must hold when the lock is made: by a key file, or by a keyless identity.
+
+    `identity_pattern` stands in place of `identity`: a regular expression over the whole of it. `trusted_root` is the
+    file that says whom a keyless signature is checked against; "" means the public Sigstore instance.
+    """
 
     match: str
     key: str = ""
     issuer: str = ""
     identity: str = ""
+    identity_pattern: str = ""
+    trusted_root: str = ""
 
 
 def chart_tag(version: str) -> str:

@@ -106,6 +106,7 @@ def _item(item: LockedItem) -> dict[str, object]:
         if original
         else {},
         "platforms": [{"platform": str(p.platform), "digest": p.digest, "size": p.size} for p in item.platforms],
+        "referrers": item.referrers,
         "attached": [
             {
                 "kind": a.kind,
@@ -192,6 +193,7 @@ def _read_item(value: Value) -> LockedItem:
     size = fields.required("size", integer)
     original = fields.get("original", _read_original, None)
     platforms = fields.get("platforms", listed(_read_platform), ())
+    referrers = fields.get("referrers", text, "")
     attached = fields.get("attached", listed(_read_attachment), ())
     verdicts = fields.get("verdicts", listed(mapped(text)), ())
     images = fields.get("images", listed(_read_discovery), ())
@@ -209,6 +211,7 @@ def _read_item(value: Value) -> LockedItem:
         attached=attached,
         verdicts=verdicts,
         images=images,
+        referrers=referrers,
     )
 
 

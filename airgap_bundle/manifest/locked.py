@@ -97,6 +97,7 @@ class LockedItem:
     `digest`, `media_type` and `size` name what arrives; where platforms were left out, `original` is the index that it
     was made from. `platforms` are the children that are kept. `verdicts` is the evidence of upstream signatures, each a
     map of texts. `images` says for a chart which images it brought along; each of them is an item of its own.
+    `referrers` is `none` where what is attached was left out by choice; "" means that all of it is in `attached`.
     """
 
     kind: str
@@ -111,6 +112,7 @@ class LockedItem:
     attached: tuple[LockedAttachment, ...] = ()
     verdicts: tuple[Mapping[str, str], ...] = ()
     images: tuple[LockedDiscovery, ...] = ()
+    referrers: str = ""
 
     def __post_init__(self) -> None:
         """Check every part: a lock file may have been edited by anybody."""
@@ -124,6 +126,8 @@ class LockedItem:
         if self.tag:
             check_tag(self.tag)
         Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+        if self.referrers not in {"", "none"} or (self.referrers and self.attached):
+            raise InvalidValueError("referrers is 'none', with nothing attached, or left out")
         verdicts = []
         for verdict in self.verdicts:
             for key, value in verdict.items():

@@ -103,7 +103,9 @@ def meaning(manifest: Manifest) -> dict[str, object]:
         "artifacts": sorted([a.source, *a.target] for a in manifest.artifacts),
         "files": sorted([f.source, f.name, f.sha256 or ""] for f in manifest.files),
         "exclude": sorted(e.pattern for e in manifest.exclude),
-        "verify": sorted([v.match, v.key, v.issuer, v.identity] for v in manifest.verify),
+        "verify": sorted(
+            [v.match, v.key, v.issuer, v.identity, v.identity_pattern, v.trusted_root] for v in manifest.verify
+        ),
         "foreignLayers": manifest.foreign_layers,
         "referrers": manifest.referrers,
     }

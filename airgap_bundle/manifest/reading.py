@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError
@@ -141,17 +142,31 @@ def verify(value: Value) -> VerifyEntry:
     match = fields.required("match", converted(words.name_pattern))
     fields.choose("key", "keyless")
     key = fields.get("key", converted(words.safe_path), "")
-    issuer, identity = fields.get("keyless", _keyless, ("", ""))
+    keyless = fields.get("keyless", _keyless, {})
     fields.finish()
-    return VerifyEntry(match=match, key=key, issuer=issuer, identity=identity, place=value.place, where=value.path)
+    return VerifyEntry(match=match, key=key, place=value.place, where=value.path, **keyless)
 
 
-def _keyless(value: Value) -> tuple[str, str]:
+def _keyless(value: Value) -> dict[str, str]:
     fields = value.fields()
     issuer = fields.required("issuer", converted(words.web_address))
-    identity = fields.required("identity", converted(_identity))
+    fields.choose("identity", "identityPattern")
+    identity = fields.get("identity", converted(_identity), "")
+    pattern = fields.get("identityPattern", converted(_identity_pattern), "")
+    root = fields.get("trustedRoot", converted(words.safe_path), "")
     fields.finish()
-    return issuer, identity
+    return {"issuer": issuer, "identity": identity, "identity_pattern": pattern, "trusted_root": root}
+
+
+def _identity_pattern(pattern: str) -> str:
+    """The anchors are asked for so that nobody takes it for a part of an identity."""
+    if not pattern.startswith("^") or not pattern.endswith("$") or len(pattern) > _MAX_IDENTITY_BYTES:
+        raise ComplaintError("a pattern for identities starts with ^ and ends with $", hint="escape dots: \\.")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InvalidValueError(f"not a regular expression: {error}") from error
+    return _identity(pattern)
 
 
 def _identity(words_: str) -> str:

@@ -82,6 +82,7 @@ GOOD = [
     f"files: [{{path: a/b.txt, as: c.txt}}, {{url: 'https://a.example/x', sha256: {'ab' * 32}}}]",
     "exclude: ['docker.io/**']\nverify: [{match: 'a/*', key: k.pub}]\naudience: [site-a]\nexpires: 90d",
     "verify: [{match: 'a/*', keyless: {issuer: 'https://a.example', identity: x}}]",
+    "verify: [{match: 'a/*', keyless: {issuer: 'https://a.example', identityPattern: '^x.*$', trustedRoot: r.json}}]",
     "foreignLayers: carry\nreferrers: all",
 ]
 BAD = [
@@ -99,6 +100,10 @@ BAD = [
     "charts: [{chart: ./a, images: some}]",
     "workloads: [{helm: x}]",
     "verify: [{match: a}]",
+    "verify: [{match: a, keyless: {issuer: 'https://a.example'}}]",
+    "verify: [{match: a, keyless: {issuer: 'https://a.example', identity: x, identityPattern: '^x$'}}]",
+    "verify: [{match: a, keyless: {issuer: 'https://a.example', identityPattern: 'x'}}]",
+    "verify: [{match: a, keyless: {issuer: 'https://a.example', identity: x, trustedRoot: ../r.json}}]",
     "expires: 90",
     "foreignLayers: true",
     "audience: site-a",

@@ -39,8 +39,8 @@ def _paths(manifest: Manifest) -> Iterator[tuple[Entry, str, bool]]:
     for workload in manifest.workloads:
         yield workload, workload.path, workload.kind == "kubernetes"
     for verify in manifest.verify:
-        if verify.key:
-            yield verify, verify.key, False
+        for path in filter(None, (verify.key, verify.trusted_root)):
+            yield verify, path, False
 
 
 def complaint(root: str, path: str, *, directory_allowed: bool) -> str:
