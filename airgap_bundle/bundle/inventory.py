@@ -25,6 +25,10 @@ FORMAT = "1.0"
 MAX_INVENTORY_BYTES = 64 * 1024 * 1024
 MAX_BLOBS = 250_000
 MAX_TEXT = 1024
+# Where the inside keeps receipts, and the tags that keep images from being collected: content that lands there could
+# forge what was imported before.
+RECEIPTS_PATH = "airgap-receipts"
+ANCHOR_TAG = re.compile(r"airgap-[0-9a-f]{12}-[0-9a-f]{8}")
 ITEM_KINDS = ("image", "chart", "artifact", "files", "attached")
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -89,9 +93,7 @@ class Item:
         Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
         if self.digest.algorithm != "sha256":
             raise InvalidValueError(f"a bundle holds sha256 only: {self.digest}")
-        check_repository(self.path)
-        if self.tag:
-            check_tag(self.tag)
+        _check_target(self.path, self.tag)
         for platform in self.platforms:
             Platform.parse(platform)
         if (self.subject is not None) != (self.kind == "attached"):
@@ -159,6 +161,15 @@ def _check_items(items: tuple[Item, ...], by_digest: Mapping[Digest, BlobEntry],
         if item.tag and (item.path, item.tag) in names:
             raise InvalidValueError(f"two items would land on one name: {item.path}:{item.tag}")
         names.add((item.path, item.tag))
+
+
+def _check_target(path: str, tag: str) -> None:
+    """A repository and a tag, and neither of those in which the inside keeps its own books."""
+    check_repository(path)
+    if tag:
+        check_tag(tag)
+    if path.split("/")[0] == RECEIPTS_PATH or ANCHOR_TAG.fullmatch(tag):
+        raise InvalidValueError(f"a name that the importing side keeps for itself: {path}:{tag}")
 
 
 def check_product(name: str) -> str:
