@@ -1,12 +1,14 @@
 """Signatures, attestations and SBOMs: everything that a registry holds about an image beside the image.
 
-Two ways are in use and both are followed for every digest, children of indexes included, and again for what is found:
-OCI 1.1 referrers (by the API or the fallback tag), and cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`. A registry
-that cannot answer stops the work: "could not ask" is never "there is none".
+Three ways are in use and all are followed for every digest, children of indexes included, and again for what is found:
+OCI 1.1 referrers, the list of them that clients keep under the tag `sha256-<hex>` (also where the registry has the API:
+it may have got it after the list was made), and cosign's tags `sha256-<hex>.sig`, `.att` and `.sbom`. A registry that
+cannot answer stops the work: "could not ask" is never "there is none".
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.closure import walk
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 # An image has a handful; a registry that invents them without end is not followed.
 MAX_ATTACHMENTS = 1000
-_SUFFIXES = (".sig", ".att", ".sbom")
+SIGNATURE_SUFFIX = ".sig"
+_SUFFIXES = (SIGNATURE_SUFFIX, ".att", ".sbom")
 
 
 def find_attachments(
@@ -39,46 +42,74 @@ def find_attachments(
     known: set[tuple[Digest, str]] = set()
     while waiting:
         subject = waiting.pop(0)
-        for attachment in _attached_to(registry, repository, subject):
-            # The same manifest may be found by both ways; it is carried once, under its tag if it has one.
+        for attachment in attached_to(registry, repository, subject):
+            # A manifest that is found by a tag and as a referrer stands there twice: it has to arrive in both ways.
             if (attachment.digest, attachment.tag) in known:
                 continue
             known.add((attachment.digest, attachment.tag))
-            found.append(attachment)
-            if len(found) > MAX_ATTACHMENTS:
+            if len(known) > MAX_ATTACHMENTS:
                 raise RegistryError(
                     "AB-REGISTRY-ENDLESS",
                     f"{registry.name} lists more than {MAX_ATTACHMENTS} artifacts attached to images of {repository}",
                     hint="leave them out with `referrers: none` in the manifest if they are not wanted",
                 )
-            for document in _documents(registry, repository, attachment, load):
+            documents = _documents(registry, repository, attachment, load)
+            found.append(replace(attachment, artifact_type=documents[0].artifact_type))
+            for document in documents:
                 if document.descriptor.digest not in asked:
                     asked.add(document.descriptor.digest)
                     waiting.append(document.descriptor.digest)
     return tuple(found)
 
 
-def _attached_to(registry: Registry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
+def attached_to(registry: Registry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
+    """What the registry says is attached to one digest, unread; the same one may come twice."""
     for descriptor in registry.list_referrers(repository, subject):
-        yield LockedAttachment(
-            kind="referrer",
-            subject=subject,
-            digest=descriptor.digest,
-            media_type=descriptor.media_type,
-            size=descriptor.size,
-        )
+        yield _referrer(subject, descriptor)
+    yield from _listed_under_tag(registry, repository, subject)
     for suffix in _SUFFIXES:
-        tag = f"{subject.algorithm}-{subject.encoded}{suffix}"
+        tag = beside(subject, suffix)
         tagged = registry.head_manifest(repository, tag)
         if tagged is not None:
-            yield LockedAttachment(
-                kind="tag",
-                subject=subject,
-                digest=tagged.digest,
-                media_type=tagged.media_type,
-                size=tagged.size,
-                tag=tag,
-            )
+            yield _tagged(subject, tag, tagged)
+
+
+def beside(subject: Digest, suffix: str) -> str:
+    """The tag beside an image that says something about it: `sha256-<hex>.sig`."""
+    return f"{subject.algorithm}-{subject.encoded}{suffix}"
+
+
+def _listed_under_tag(registry: Registry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
+    """The fallback list of referrers; whatever else somebody put under its tag is carried as it is."""
+    tag = beside(subject, "")
+    document = registry.get_manifest(repository, tag)
+    if document is None:
+        return
+    if not document.is_index:
+        yield _tagged(subject, tag, document.descriptor)
+    for child in document.children:
+        yield _referrer(subject, child.descriptor)
+
+
+def _referrer(subject: Digest, descriptor: Descriptor) -> LockedAttachment:
+    return LockedAttachment(
+        kind="referrer",
+        subject=subject,
+        digest=descriptor.digest,
+        media_type=descriptor.media_type,
+        size=descriptor.size,
+    )
+
+
+def _tagged(subject: Digest, tag: str, descriptor: Descriptor) -> LockedAttachment:
+    return LockedAttachment(
+        kind="tag",
+        subject=subject,
+        digest=descriptor.digest,
+        media_type=descriptor.media_type,
+        size=descriptor.size,
+        tag=tag,
+    )
 
 
 def _documents(
@@ -86,6 +117,7 @@ def _documents(
 ) -> list[Document]:
     try:
         documents = list(walk(attachment.descriptor, load))
+        _check_description(attachment, documents[0])
     except InvalidValueError as error:
         raise RegistryError(
             "AB-REGISTRY-DOCUMENT",
@@ -102,3 +134,9 @@ def _documents(
             hint="the registry's list of referrers is wrong; have it repaired at its source",
         )
     return documents
+
+
+def _check_description(attachment: LockedAttachment, document: Document) -> None:
+    """Type and size come from a list that anybody may have written; the document is what it is."""
+    if document.descriptor != attachment.descriptor:
+        raise InvalidValueError("the registry describes it with another type or size than it has")

@@ -170,6 +170,7 @@ def _item(item: LockedItem, original: Document | None) -> Item:
         size=item.size,
         platforms=tuple(sorted({str(entry.platform) for entry in item.platforms if not entry.platform.is_unknown})),
         original=original.descriptor.digest if original is not None else None,
+        referrers=item.referrers,
         upstream=item.verdicts,
     )
 

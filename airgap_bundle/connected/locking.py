@@ -236,7 +236,7 @@ def _wishes(manifest: Manifest) -> Iterator[Wish]:
 def _fits(wish: Wish, kept: dict[str, LockedItem]) -> bool:
     """Whether the locked item is still what the entry asks for."""
     item = kept[wish.source]
-    if (item.kind, item.path) != (wish.kind, wish.path) or (item.attached and not wish.referrers):
+    if (item.kind, item.path) != (wish.kind, wish.path) or (item.referrers == "none") == wish.referrers:
         return False
     runnable = [entry.platform for entry in item.platforms if not entry.platform.is_unknown]
     if not wish.platforms:

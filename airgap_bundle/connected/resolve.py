@@ -83,6 +83,7 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
             original=asked.descriptor if asked.descriptor != kept.descriptor else None,
             platforms=_platforms(asked, documents),
             attached=find_attachments(registry, repository, digests, load) if wish.referrers else (),
+            referrers="" if wish.referrers else "none",
         )
     except InvalidValueError as error:
         raise RegistryError(
