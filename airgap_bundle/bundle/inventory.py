@@ -168,7 +168,7 @@ def _check_target(path: str, tag: str) -> None:
     check_repository(path)
     if tag:
         check_tag(tag)
-    if path.split("/")[0] == RECEIPTS_PATH or ANCHOR_TAG.fullmatch(tag):
+    if path.split("/", maxsplit=1)[0] == RECEIPTS_PATH or ANCHOR_TAG.fullmatch(tag):
         raise InvalidValueError(f"a name that the importing side keeps for itself: {path}:{tag}")
 
 
