@@ -22,7 +22,6 @@ from support.images import (
 from support.registries import debian_registry
 from support.trip import Trip, client, command_line, make_trip, run, start
 
-from airgap_bundle.core.content import Digest
 from airgap_bundle.core.oci import DOCKER_LIST, DOCKER_MANIFEST, OCI_EMPTY
 from airgap_bundle.registry.store import DirectoryRegistry
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from support.content import ImageContent
 
+    from airgap_bundle.core.content import Digest
     from airgap_bundle.registry.abilities import Registry
 
 

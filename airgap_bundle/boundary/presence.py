@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import RegistryError
@@ -89,12 +89,7 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
     for target in attached:
         previous = current.get((target.repository, target.item.tag)) if target.item.tag else None
         if previous is not None and previous.digest != target.item.digest:
-            raise RegistryError(
-                "AB-REGISTRY-CONFLICT",
-                f"{destination} already has another {target.repository}:{target.item.tag} ({previous.digest}) "
-                f"than the one in the bundle ({target.item.digest})",
-                hint="signatures of the site are never overwritten; merge or remove that tag by hand first",
-            )
+            raise conflict(destination, target, previous)
     return PushPlan(
         destination=destination,
         targets=main,
@@ -130,6 +125,23 @@ def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
     for repository, digest in sorted(wanted):
         if (repository, digest) not in found:
             raise _lost(plan.destination, repository, digest)
+
+
+def refresh_tags(plan: PushPlan, inquirer: Inquirer) -> PushPlan:
+    """The plan with what the tags name now: somebody may have moved one while the blobs were sent."""
+    current = inquirer.manifests({(move.repository, move.tag) for move in plan.tags})
+    tags = tuple(replace(move, previous=current.get((move.repository, move.tag))) for move in plan.tags)
+    return replace(plan, tags=tags)
+
+
+def conflict(destination: str, target: Target, present: Descriptor) -> RegistryError:
+    """The site has something else under the tag of a signature."""
+    return RegistryError(
+        "AB-REGISTRY-CONFLICT",
+        f"{destination} already has another {target.repository}:{target.item.tag} ({present.digest}) "
+        f"than the one in the bundle ({target.item.digest})",
+        hint="signatures of the site are never overwritten; merge or remove that tag by hand first",
+    )
 
 
 def source_repository(move: BlobMove) -> str:

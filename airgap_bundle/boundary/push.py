@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary import ledger_values
+from airgap_bundle.boundary.attaching import attach_all
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
-from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push
+from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, make_receipt
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
@@ -136,7 +137,7 @@ class Push:
         4. Bind the destination to the policy; note that the import begins (ledger and audit).
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
         6. The archive ends where it should.
-        7. Ask once more that everything is there; attach signatures and other referrers.
+        7. Ask once more that everything is there; attach signatures and other referrers; ask what the tags name now.
         8. Move the tags, all or none.
         9. Receipt: ledger, audit, destination.
         """
@@ -166,7 +167,8 @@ class Push:
             sent = self._transfer(prepared)
             # 7.
             check_presence(plan, self._inquirer())
-            self._attach(plan)
+            attach_all(plan, self.registry)
+            plan = refresh_tags(plan, self._inquirer())
             # 8.
             self.ledger.intend(begun, _moves(plan, self.destination.prefix))
             documents = {target.top.descriptor.digest: target.top for target in plan.targets}
@@ -222,12 +224,6 @@ class Push:
         reader.check_end()
         self.report(PhaseFinished(title=title))
         return uploader.sent
-
-    def _attach(self, plan: PushPlan) -> None:
-        for target in plan.attached:
-            for document in target.documents[:-1]:
-                self.registry.put_manifest(target.repository, document.descriptor.digest, document)
-            self.registry.put_manifest(target.repository, target.item.tag or target.top.descriptor.digest, target.top)
 
     def _note(self, event: str, verified: Verified, **details: str) -> None:
         self.audit.append(

@@ -6,6 +6,7 @@ told of any that could not be.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import AirgapError, RegistryError
@@ -76,16 +77,20 @@ def _check(registry: Registry, move: TagMove) -> None:
 
 def _put_back(registry: Registry, moved: list[TagMove], previous: Mapping[TagMove, Document | None]) -> list[str]:
     """Undo in reverse; the names of tags for which that did not work."""
-    stuck = []
-    for move in reversed(moved):
-        document = previous[move]
-        try:
-            if document is not None:
-                registry.put_manifest(move.repository, move.tag, document)
-            elif not registry.delete_tag(move.repository, move.tag):
-                found = registry.head_manifest(move.repository, move.tag)
-                if found is not None:
-                    stuck.append(f"{move.repository}:{move.tag}")
-        except AirgapError:
-            stuck.append(f"{move.repository}:{move.tag}")
-    return stuck
+    return [
+        f"{move.repository}:{move.tag}" for move in reversed(moved) if not _is_put_back(registry, move, previous[move])
+    ]
+
+
+def _is_put_back(registry: Registry, move: TagMove, document: Document | None) -> bool:
+    """Put one tag back, or find that it had not moved: a tag that may not be set may not be set back either."""
+    with suppress(AirgapError):
+        if document is not None:
+            registry.put_manifest(move.repository, move.tag, document)
+            return True
+        if registry.delete_tag(move.repository, move.tag):
+            return True
+    with suppress(AirgapError):
+        found = registry.head_manifest(move.repository, move.tag)
+        return (found.digest if found else None) == (document.descriptor.digest if document else None)
+    return False

@@ -58,6 +58,7 @@ class Uploader:
     _mounts: bool | None = None
     _waiting: dict[int, int] = field(default_factory=dict)
     _users: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
+    _documents: dict[Digest, bytes] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Count for each image how many blobs it waits for."""
@@ -66,6 +67,8 @@ class Uploader:
             self._waiting[id(target)] = len(blobs)
             for digest in blobs:
                 self._users.setdefault((target.repository, digest), []).append(target)
+        for target in (*self.plan.targets, *self.plan.attached):
+            self._documents |= {document.descriptor.digest: document.raw for document in target.documents}
 
     def jobs(self) -> Iterator[Callable[[memoryview], None]]:
         """One job for each blob of the plan, and one for each image that needs none. For a file."""
@@ -111,15 +114,17 @@ class Uploader:
             if self._waiting[id(target)] == 0:
                 self._put(target)
         for entry in self.reader.inventory.blobs:
-            if self.reader.was_loaded(entry.digest):
-                continue
             self.cancellation.check()
             move = moves.get(entry.digest)
-            if move is None or not move.missing:
-                with self.reader.open_blob(entry.digest) as source, damage_of(self.reader.medium.name, entry.digest):
-                    copy_verified(source, Nowhere(), digest=entry.digest, size=entry.size, buffer=buffer)
             if move is not None:
                 self.carry(move, buffer, self._once(move, buffer))
+            elif not self.reader.was_loaded(entry.digest):
+                self._pass_by(entry.digest, entry.size, buffer)
+
+    def _pass_by(self, digest: Digest, size: int, buffer: memoryview) -> None:
+        """Read a blob of a stream that nobody needs: it is checked all the same, and the next one comes behind it."""
+        with self.reader.open_blob(digest) as source, damage_of(self.reader.medium.name, digest):
+            copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
 
     def _mount(self, move: BlobMove, repository: str, source: str) -> bool:
         """Try a mount; the first answer decides whether this registry is asked for more."""
@@ -156,8 +161,17 @@ class Uploader:
         return lambda: self.registry.open_blob(source, move.digest, move.size)
 
     def _once(self, move: BlobMove, buffer: memoryview) -> OpenSource:
-        """A blob of a stream can be read once; a small one is kept so that an upload can start anew."""
-        if move.size <= len(buffer):
+        """A blob of a stream can be read once; a small one is kept so that an upload can start anew.
+
+        What no repository lacks passes by, and so does a large one that some repository has: it is mounted from there,
+        or read from there.
+        """
+        if self.reader.was_loaded(move.digest):
+            document = self._documents[move.digest]
+            return lambda: nullcontext(BytesSource(document))
+        if not move.missing or (move.held and move.size > len(buffer)):
+            self._pass_by(move.digest, move.size, buffer)
+        elif move.size <= len(buffer):
             kept = self.reader.read_blob(move.digest)
             return lambda: nullcontext(BytesSource(kept))
         opened = False

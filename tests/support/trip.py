@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+    from support.content import ImageContent
 
     from airgap_bundle.core.content import Digest
     from airgap_bundle.registry.server import RegistryServer
-    from support.content import ImageContent
 
 _APPS = {"airgap-manifest": manifest.app, "airgap-export": export.app, "airgap-import": boundary.app}
 _MODULES = {"airgap-manifest": "manifest", "airgap-export": "export", "airgap-import": "boundary"}
