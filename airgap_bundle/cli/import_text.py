@@ -44,7 +44,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
         )
         return
     rows = [(str(step.number), step.title, step.outcome.value, step.detail) for step in steps]
-    terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width))
+    terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width, fold=True))
     terminal.show("")
     terminal.show(
         closing_line(

@@ -53,6 +53,22 @@ def cut_middle(text: str, width: int) -> str:
     return _head(text, width - 1 - width_of(tail)) + ELLIPSIS + tail
 
 
+def folded(text: str, width: int) -> list[str]:
+    """Escaped text as lines of at most `width` columns, broken at spaces; a word that is too long is cut in its middle.
+
+    For sentences, of which every word counts. At least one line, empty for empty text.
+    """
+    lines = [""]
+    for word in text.split(" "):
+        fitting = cut_middle(word, width)
+        joined = f"{lines[-1]} {fitting}" if lines[-1] else fitting
+        if lines[-1] and width_of(joined) > width:
+            lines.append(fitting)
+        else:
+            lines[-1] = joined
+    return lines
+
+
 def padded(text: str, width: int, *, right: bool = False) -> str:
     """Escaped text with spaces up to `width` columns; `right` puts them in front."""
     spaces = " " * max(0, width - width_of(text))

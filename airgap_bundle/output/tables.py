@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.text import count_text, duration_text, size_text
-from airgap_bundle.output.cells import cut_middle, padded, short_digests, shown, width_of
+from airgap_bundle.output.cells import cut_middle, folded, padded, short_digests, shown, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,12 +21,18 @@ _GAP = "  "
 
 
 def table(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], *, width: int | None = None, right: Sequence[int] = ()
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    width: int | None = None,
+    right: Sequence[int] = (),
+    fold: bool = False,
 ) -> str:
     """Aligned columns under their headers, without a line feed at the end.
 
     `width` is that of the terminal: digests are then shortened, and the widest columns cut in the middle until a line
     fits. Without it (a pipe, a file) nothing is left out. `right` has the numbers of the columns that hold quantities.
+    `fold` says that the last column holds sentences: they go on in further lines instead of being cut.
     """
     cells = [[_cell(text, width) for text in row] for row in (headers, *rows)]
     if any(len(row) != len(headers) for row in cells):
@@ -36,23 +42,31 @@ def table(
         _shrink(columns, width - len(_GAP) * (len(columns) - 1))
     lines = []
     for row in cells:
+        sentence = folded(row[-1], columns[-1]) if fold else row[-1:]
         parts = (
             padded(cut_middle(text, column), column, right=n in right)
-            for n, (text, column) in enumerate(zip(row, columns, strict=True))
+            for n, (text, column) in enumerate(zip([*row[:-1], sentence[0]], columns, strict=True))
         )
         lines.append(_GAP.join(parts).rstrip())
+        indent = " " * (sum(columns[:-1]) + len(_GAP) * (len(columns) - 1))
+        lines += [indent + rest for rest in sentence[1:]]
     return "\n".join(lines)
 
 
 def pairs(items: Iterable[tuple[str, str]], *, width: int | None = None) -> str:
-    """Names and values, one pair a line, the values aligned; without a line feed at the end."""
+    """Names and values, the values aligned; without a line feed at the end.
+
+    One pair a line, except where a value is wider than the terminal: it goes on in further lines, which are indented.
+    """
     rows = [(_cell(name, None), _cell(value, width)) for name, value in items]
     column = max((width_of(name) for name, _ in rows), default=0) + 1
     room = None if width is None else max(_MIN_COLUMN, width - column - len(_GAP))
-    return "\n".join(
-        f"{padded(name + ':', column)}{_GAP}{value if room is None else cut_middle(value, room)}".rstrip()
-        for name, value in rows
-    )
+    lines = []
+    for name, value in rows:
+        first, *rest = [value] if room is None else folded(value, room)
+        lines.append(f"{padded(name + ':', column)}{_GAP}{first}".rstrip())
+        lines += [" " * (column + len(_GAP)) + text for text in rest]
+    return "\n".join(lines)
 
 
 def closing_line(

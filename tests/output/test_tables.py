@@ -56,10 +56,24 @@ def test_pairs_align_their_values() -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_pairs_fit_and_only_are_read(text: str) -> None:
-    drawn = pairs([("name", text), (text, "value")], width=80)
-    assert len(drawn.splitlines()) == 2
+    drawn = pairs([("name", text), ("other", "value")], width=80)
+    assert len([line for line in drawn.splitlines() if not line.startswith("  ")]) == 2
+    assert max(map(width_of, drawn.splitlines())) <= 80
     assert acting_characters(drawn) == set()
-    assert width_of(pairs([("name", text)], width=80)) <= 80
+    assert acting_characters(pairs([(text, "value")], width=80)) == set()
+
+
+def test_a_value_wider_than_the_terminal_goes_on_below_itself() -> None:
+    value = "three words and a digest that people compare"
+    assert pairs([("signed by", value)], width=40) == (
+        "signed by:  three words and a digest\n            that people compare"
+    )
+
+
+def test_sentences_of_a_table_are_folded_and_not_cut() -> None:
+    drawn = table(("", "SEEN"), [("1", "signed with the key " + "ab" * 10)], width=24, fold=True)
+    assert drawn.splitlines() == ["   SEEN", "1  signed with the key", "   " + "ab" * 10]
+    assert table(("", "SEEN"), [("1", "one two")], fold=True) == "   SEEN\n1  one two"
 
 
 def test_a_closing_line_says_what_was_done_in_plain_words() -> None:
