@@ -50,13 +50,13 @@ class GoodSignature:
     created: datetime
 
 
-def judge(status: str, exit_status: int, name: str) -> GoodSignature:
+def judge(status: str, exit_status: int, name: str, *, over_text: bool = False) -> GoodSignature:
     """The one good signature that `status` reports; `TrustError` naming `name` where there is anything else.
 
     1. A known refusal gives its own reason.
     2. `gpgv` itself must be content (exit status 0).
     3. NEWSIG, GOODSIG and VALIDSIG once each, and no word that is not known to be harmless.
-    4. The hash is SHA-256 or better, the signature over binary data.
+    4. The hash is SHA-256 or better, the signature over binary data; with `over_text` over text.
     """
     words = [line[len(_PREFIX) :].split(" ") for line in status.split("\n") if line.startswith(_PREFIX)]
     kinds = [word[0] for word in words]
@@ -81,8 +81,9 @@ def judge(status: str, exit_status: int, name: str) -> GoodSignature:
     _, signing, _, created, _, _, _, _, hash_number, signature_class, primary = valid
     if not hash_number.isascii() or not hash_number.isdigit() or int(hash_number) not in _HASHES:
         raise TrustError("AB-TRUST-WEAK-SIGNATURE", f"{name} uses a hash weaker than SHA-256 (number {hash_number})")
-    if signature_class != "00":
-        raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is over text, not over the exact bytes")
+    if signature_class != ("01" if over_text else "00"):
+        what = "is over exact bytes, not over text" if over_text else "is over text, not over the exact bytes"
+        raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} {what}")
     return GoodSignature(fingerprint=primary.lower(), signing_fingerprint=signing.lower(), created=_time(created, name))
 
 

@@ -113,11 +113,12 @@ def verify(
     now: datetime,
     name: str = "the OpenPGP signature",
     program: str = "",
+    over_text: bool = False,
 ) -> VerifiedOpenPgp:
     """Check a detached signature over `data` by the one key that is pinned. `TrustError` where it does not hold.
 
     1. The pinned key is one public key with exactly the fingerprint asked for.
-    2. The signature is one binary signature packet and nothing else.
+    2. The signature is one binary signature packet and nothing else; over binary data, or with `over_text` over text.
     3. `gpgv`, in a home of its own with this one key, reports exactly one good signature (see `gpgv_status`).
     4. Its primary key is the pinned one, and the key that signed is part of it and not weak.
     5. It was made neither before its key nor more than a day ahead of `now`.
@@ -134,12 +135,12 @@ def verify(
         )
     # 2.
     try:
-        check_single_signature(signature)
+        check_single_signature(signature, over_text=over_text)
     except InvalidValueError as error:
         raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is not one binary signature: {error}") from error
     # 3.
     status, exit_status = _run_gpgv(data, signature, key, program or _gpgv())
-    good = gpgv_status.judge(status, exit_status, name)
+    good = gpgv_status.judge(status, exit_status, name, over_text=over_text)
     # 4.
     if good.fingerprint != pinned:
         raise TrustError("AB-TRUST-UNKNOWN-SIGNER", f"{name} was made by {good.fingerprint}, not by {pinned}")

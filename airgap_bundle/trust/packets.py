@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_KEY_BYTES = 1024 * 1024
 # An RSA-16384 signature has 2 KB; notations fill the rest. Also what a signature member of a bundle may have.
 MAX_SIGNATURE_BYTES = 64 * 1024
+# Each is tried in turn, and costs a call of gpgv.
+MAX_KEYS = 50
 # One primary key, its subkeys, user ids and the signatures over them; more is a key made to waste time.
 _MAX_PACKETS = 4096
 
@@ -132,8 +134,32 @@ def parse_public_key(data: bytes) -> PublicKey:
     return PublicKey(binary=binary, keys=tuple(keys), unverified_user_ids=tuple(user_ids), unverified_expires=expires)
 
 
-def check_single_signature(data: bytes) -> None:
+def split_keyring(data: bytes) -> tuple[bytes, ...]:
+    """Each public key of a binary keyring, as it stands there; an armored key is a keyring of one.
+
+    `InvalidValueError` for anything else, and for more than `MAX_KEYS`. What is in a key is looked at by
+    `parse_public_key`.
+    """
+    binary = dearmor(data)
+    if len(binary) > MAX_KEY_BYTES:
+        raise InvalidValueError(f"{len(binary)} bytes, more than {MAX_KEY_BYTES}")
+    starts, position = [], 0
+    for tag, body in _packets(binary):
+        _, body_at, _ = _header(binary, position)
+        if tag == _PUBLIC_KEY:
+            starts.append(position)
+        position = body_at + len(body)
+    if not starts or starts[0] != 0:
+        raise InvalidValueError("does not begin with a public key")
+    if len(starts) > MAX_KEYS:
+        raise InvalidValueError(f"holds {len(starts)} keys, more than {MAX_KEYS}")
+    return tuple(binary[start:end] for start, end in zip(starts, [*starts[1:], len(binary)], strict=True))
+
+
+def check_single_signature(data: bytes, *, over_text: bool = False) -> None:
     """Refuse with `InvalidValueError` whatever is not one binary signature packet over binary data, and nothing else.
+
+    With `over_text` it has to be one over text, as in a cleartext signature.
 
     Several signatures in one file, armor, compressed or literal data beside a signature: programs disagree about what
     these mean, so none reaches one.
@@ -150,8 +176,8 @@ def check_single_signature(data: bytes) -> None:
     body = packets[0][1]
     if body[:1] not in {b"\x04", b"\x05", b"\x06"}:
         raise InvalidValueError("a signature of an outdated or unknown version")
-    if body[1:2] != b"\x00":
-        raise InvalidValueError("a signature over something else than binary data")
+    if body[1:2] != (b"\x01" if over_text else b"\x00"):
+        raise InvalidValueError(f"a signature over something else than {'text' if over_text else 'binary data'}")
 
 
 def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
