@@ -95,6 +95,44 @@ def parse(raw: bytes, file: str, *, max_bytes: int = MAX_BYTES, max_nodes: int =
     return _Builder(file=file, max_nodes=max_nodes).build(_decode(raw, file), _loader())
 
 
+def parse_foreign(raw: bytes, file: str, *, max_bytes: int, max_nodes: int, keep: tuple[str, ...] = ()) -> Node:
+    """`parse` for a document that others wrote: tabs, and characters that do not show, are let through.
+
+    Everything else is refused as in our own: duplicate keys, aliases, tags. `keep` is the path of keys to what is
+    wanted; what lies beside that path does not stay in memory, so that a large index costs as much as the part read.
+    """
+    if len(raw) > max_bytes:
+        _refuse(
+            file, [_finding("AB-YAML-SIZE", f"{len(raw)} bytes, more than the {max_bytes} allowed", Place(file=file))]
+        )
+    text = _decode_utf8(raw, file).removeprefix("\ufeff")
+    return _Builder(file=file, max_nodes=max_nodes, keep=keep, is_foreign=True).build(text, _loader())
+
+
+class BrokenYamlError(ValueError):
+    """The parser gave up. `line` counts from 1; 0 where it does not know."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def events(text: str) -> Iterator[Any]:
+    """PyYAML's parser events for YAML that is not ours (`manifest.looseyaml`); `BrokenYamlError` where it gives up.
+
+    Nothing is composed or constructed. Whoever takes the events counts them.
+    """
+    import yaml  # noqa: PLC0415 - see _loader
+
+    try:
+        yield from yaml.parse(text, Loader=_loader())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise BrokenYamlError(str(error.problem or error.context), mark.line + 1 if mark else 0) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise BrokenYamlError(str(error).partition("\n")[0]) from error
+
+
 def summary(file: str, findings: list[Finding] | tuple[Finding, ...], what: str) -> str:
     """One sentence for several complaints: the first, and how many more there are."""
     first = findings[0]
@@ -119,10 +157,9 @@ def _refuse(file: str, findings: list[Finding]) -> None:
     )
 
 
-def _decode(raw: bytes, file: str) -> str:
-    """UTF-8 without a byte order mark and without characters that do not show; line ends become line feeds."""
+def _decode_utf8(raw: bytes, file: str) -> str:
     try:
-        text = raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
@@ -130,7 +167,11 @@ def _decode(raw: bytes, file: str) -> str:
         finding = _finding("AB-YAML-ENCODING", "not UTF-8", place, hint="save the file as UTF-8")
         message = summary(file, [finding], "strict YAML")
         raise DocumentError(finding.code, message, hint=finding.hint, findings=[finding]) from error
-    text = text.replace("\r\n", "\n")
+
+
+def _decode(raw: bytes, file: str) -> str:
+    """UTF-8 without a byte order mark and without characters that do not show; line ends become line feeds."""
+    text = _decode_utf8(raw, file).replace("\r\n", "\n")
     findings = []
     for start in _first(match.start() for match in _UNSEEN.finditer(text)):
         name = "a byte order mark" if text[start] == "\ufeff" else f"the character U+{ord(text[start]):04X}"
@@ -168,11 +209,13 @@ class _Frame:
 class _Builder:
     """Builds nodes from events and collects complaints. Used once."""
 
-    __slots__ = ("_count", "_file", "_findings", "_max_nodes", "_root", "_stack")
+    __slots__ = ("_count", "_file", "_findings", "_is_foreign", "_keep", "_max_nodes", "_root", "_stack")
 
-    def __init__(self, *, file: str, max_nodes: int) -> None:
+    def __init__(self, *, file: str, max_nodes: int, keep: tuple[str, ...] = (), is_foreign: bool = False) -> None:
         self._file = file
         self._max_nodes = max_nodes
+        self._keep = keep
+        self._is_foreign = is_foreign
         self._findings: list[Finding] = []
         self._stack: list[_Frame] = []
         self._root: Node | None = None
@@ -240,7 +283,7 @@ class _Builder:
         place, text, tag = self._place(event), event.value, event.tag
         if tag is not None and tag not in _SCALAR_TAGS:
             self._tag(tag, place)
-        if not text.isprintable() and has_unseen(text):
+        if not self._is_foreign and not text.isprintable() and has_unseen(text):
             self._complain("AB-YAML-ENCODING", "an escape makes a character that does not show", place, "remove it")
         plain = tag != f"{_CORE}str" if tag is not None else not event.style
         return self._add(ScalarNode(text=text, place=place, plain=plain))
@@ -270,9 +313,14 @@ class _Builder:
         frame.seen += 1
         if frame.seen % 2:
             frame.key = self._key(node, frame)
-        elif frame.key is not None:
+        elif frame.key is not None and self._wants(frame.key):
             frame.entries[frame.key] = node
         return True
+
+    def _wants(self, key: str) -> bool:
+        """Whether the value of a key of the innermost open map is on the way to what is kept, or below it."""
+        level = len(self._stack) - 1
+        return level >= len(self._keep) or self._keep[level] == key
 
     def _key(self, node: Node, frame: _Frame) -> str | None:
         """The key that `node` spells, if it can be one here; else its value is dropped after the complaint."""
