@@ -62,7 +62,8 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
                 f"{wish.place}: {wish.source} does not exist",
                 hint="check the spelling, and whether you may see it: a registry hides what needs a login",
             )
-        kept = _keep(wish, asked, sources)
+        alone = _platform_of(wish, asked, sources) if wish.platforms and not asked.is_index else None
+        kept = _keep(wish, asked, alone, sources)
         loaded = {kept.descriptor.digest: kept}
 
         def load(descriptor: Descriptor) -> Document:
@@ -81,7 +82,7 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
             media_type=kept.descriptor.media_type,
             size=kept.descriptor.size,
             original=asked.descriptor if asked.descriptor != kept.descriptor else None,
-            platforms=_platforms(asked, documents),
+            platforms=_platforms(asked, alone, documents),
             attached=find_attachments(registry, repository, digests, load) if wish.referrers else (),
             referrers="" if wish.referrers else "none",
         )
@@ -93,14 +94,16 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
         ) from error
 
 
-def _keep(wish: Wish, asked: Document, sources: Sources) -> Document:
-    """The document that travels: the one asked for, a child of it, or the index rewritten."""
+def _keep(wish: Wish, asked: Document, alone: Platform | None, sources: Sources) -> Document:
+    """The document that travels: the one asked for, a child of it, or the index rewritten.
+
+    `alone` is the platform of an image that is no index.
+    """
     if not wish.platforms:
         return asked
-    if not asked.is_index:
-        platform = _platform_of(wish, asked, sources)
-        if not any(platform.serves(wanted) for wanted in wish.platforms):
-            raise _no_platform(wish, f"it is for {platform} only")
+    if alone is not None:
+        if not any(alone.serves(wanted) for wanted in wish.platforms):
+            raise _no_platform(wish, f"is for {alone} only")
         return asked
     try:
         children = choose_children(asked, wish.platforms)
@@ -115,7 +118,7 @@ def _platform_of(wish: Wish, document: Document, sources: Sources) -> Platform:
     """What a single image says of itself in its config."""
     config = document.config
     if config is None or not document.is_image:
-        raise _no_platform(wish, "it is no image but an artifact, which has none")
+        raise _no_platform(wish, "is no image but an artifact, which has no platform")
     if config.size > _MAX_CONFIG_BYTES:
         raise InvalidValueError(f"its config claims {config.size} bytes")
     sink = io.BytesIO()
@@ -129,8 +132,11 @@ def _platform_of(wish: Wish, document: Document, sources: Sources) -> Platform:
     return Platform(os=parts[0], architecture=parts[1], variant=parts[2])
 
 
-def _platforms(asked: Document, documents: list[Document]) -> tuple[LockedPlatform, ...]:
-    """Every child of the index asked for that travels; for an image without an index nothing is known."""
+def _platforms(asked: Document, alone: Platform | None, documents: list[Document]) -> tuple[LockedPlatform, ...]:
+    """Every child of the index asked for that travels, or the image itself where somebody asked for its platform."""
+    if alone is not None:
+        found = asked.descriptor
+        return (LockedPlatform(platform=alone, digest=found.digest, size=found.size),)
     travelling = {document.descriptor.digest for document in documents}
     return tuple(
         LockedPlatform(platform=child.platform, digest=child.descriptor.digest, size=child.descriptor.size)

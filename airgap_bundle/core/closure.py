@@ -25,7 +25,8 @@ def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[D
     """The document of `root`, then those below it: a parent before its children, each once, in the order they stand.
 
     Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there are too many, or
-    where one digest is given two types or sizes: what is an index to one reader must be one to all (CVE-2021-41190).
+    where a digest is given another type or size than it has: what is an index to one reader must be one to all
+    (CVE-2021-41190).
     """
     seen: dict[Digest, Descriptor] = {}
     # A stack of (descriptor, depth), so that a hostile index cannot make Python recurse.
@@ -42,6 +43,12 @@ def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[D
         if len(seen) > MAX_DOCUMENTS:
             raise InvalidValueError(f"{root.digest}: more than {MAX_DOCUMENTS} image manifests")
         document = load(descriptor)
+        found = document.descriptor
+        if (found.media_type, found.size) != (descriptor.media_type, descriptor.size):
+            raise InvalidValueError(
+                f"{descriptor.digest} is called {descriptor.media_type} of {descriptor.size} bytes where it is pointed "
+                f"to, but is {found.media_type} of {found.size} bytes"
+            )
         yield document
         for child in reversed(document.children):
             _check_child(child.descriptor)
