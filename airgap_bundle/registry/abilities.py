@@ -87,8 +87,8 @@ class Registry(Protocol):
         """Take the blob over from another repository of the same registry; `False` if it has to be uploaded."""
         ...
 
-    def open_blob(self, repository: str, digest: Digest, size: int) -> BlobStream:
-        """The bytes of a blob, exactly `size` of them; the connection may be remade under way."""
+    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:
+        """The bytes of a blob of `size` bytes, from `start` on; the connection may be remade under way."""
         ...
 
     def push_blob(

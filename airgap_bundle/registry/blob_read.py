@@ -30,16 +30,16 @@ _OK, _PARTIAL = 200, 206
 
 
 class RemoteBlob:
-    """The bytes of one blob; opened when made, so that a missing one is noticed at once."""
+    """The bytes of one blob from `start` on; opened when made, so that a missing one is noticed at once."""
 
-    def __init__(self, session: RegistrySession, repository: str, digest: Digest, size: int) -> None:
+    def __init__(self, session: RegistrySession, repository: str, digest: Digest, size: int, *, start: int = 0) -> None:
         self._session = session
         self._repository = repository
         self._digest = digest
         self._size = size
         self._task = f"read the blob {digest} of {repository}"
-        self._position = 0
-        self._safe_position = 0
+        self._position = start
+        self._safe_position = start
         self._retries = Retries(session.options)
         self._answer = self._open()
 

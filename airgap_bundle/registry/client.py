@@ -250,10 +250,10 @@ class RegistryClient:
         self._name(source_repository)
         return self._pusher.mount(repository, digest, source_repository)
 
-    def open_blob(self, repository: str, digest: Digest, size: int) -> BlobStream:
-        """See `abilities.Registry`."""
+    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:
+        """See `abilities.Registry`. A registry that does not know ranges sends the front too; it is thrown away."""
         self._name(repository)
-        return RemoteBlob(self._session, repository, digest, size)
+        return RemoteBlob(self._session, repository, digest, size, start=start)
 
     def push_blob(
         self,

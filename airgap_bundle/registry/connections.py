@@ -151,7 +151,7 @@ class Exchange:
             response.close()
             raise
         self._open = False
-        return Answer(self._request, response, self._release)
+        return Answer(self._request, response, self.line, self._release)
 
     def abandon(self) -> None:
         """Hang up: what was sent so far is not to count."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.oci import check_host, check_repository
 from airgap_bundle.core.report import Reporter, silent
+from airgap_bundle.registry.pacing import Pacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,6 +74,8 @@ class ClientOptions:
     follow_redirects_elsewhere: bool = False
     """Whether content may come from another host that the registry points to, and tokens from one it names."""
     patience: Patience = field(default_factory=Patience)
+    pacing: Pacing = field(default_factory=Pacing)
+    """The limits that all clients with these options keep together."""
     credentials: CredentialSource | None = None
     """Where logins come from; by default from `authfile` and what docker, podman and helm logins left."""
     reporter: Reporter = silent

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MAX_REDIRECTS = 5
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _UNAUTHORIZED = 401
+_TOO_MANY = 429
 # 500 is what registries answer to a hiccup of their storage.
 RETRIED = frozenset({429, 500, 502, 503, 504})
 # A token that was refused is renewed once, and once more for a wider scope; then it is the registry that is wrong.
@@ -101,7 +102,6 @@ class RegistrySession:
             send=self._send_elsewhere,
         )
         self._lock = threading.Lock()
-        self._not_before: dict[Origin, float] = {}
         self._warnings: set[str] = set()
 
     def call(self, call: Call) -> Answer:
@@ -144,8 +144,12 @@ class RegistrySession:
         """What `Retry-After` asks for, in seconds; from now on every thread keeps to it."""
         asked = retry_after(answer.header("Retry-After"), self.options.patience.longest_pause_seconds)
         if asked is not None and answer.status in RETRIED:
-            with self._lock:
-                self._not_before[answer.request.origin] = self.options.clock() + asked
+            self.options.pacing.pause(answer.request.origin, self.options.clock() + asked)
+        elif answer.status == _TOO_MANY:
+            # It does not say how long: nobody of us asks again before the first who was told tries again.
+            self.options.pacing.pause(
+                answer.request.origin, self.options.clock() + self.options.patience.first_pause_seconds
+            )
         return asked
 
     def refusal(self, task: str, answer: Answer) -> RegistryError:
@@ -273,12 +277,7 @@ class RegistrySession:
 
     def _wait_for(self, origin: Origin) -> None:
         """Wait until a host that asked for a pause wants to hear of us again."""
-        if not self._not_before:
-            return
-        with self._lock:
-            wait = self._not_before.get(origin, 0.0) - self.options.clock()
-            if wait <= 0:
-                self._not_before.pop(origin, None)
+        wait = self.options.pacing.pause_left(origin, self.options.clock())
         if wait > 0:
             self.options.sleep(wait)
 

@@ -119,7 +119,7 @@ class DirectoryRegistry:
         self.storage.link_blob(repository, digest)
         return True
 
-    def open_blob(self, repository: str, digest: Digest, size: int) -> DirectoryBlob:
+    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> DirectoryBlob:
         """The bytes of a blob, as they lie on the disk: unverified."""
         file = self.storage.open_blob(repository, digest)
         if file is None:
@@ -128,6 +128,7 @@ class DirectoryRegistry:
         if found != size:
             file.close()
             raise self._wrong_size(repository, digest, size, found)
+        file.seek(start)
         return DirectoryBlob(self.storage.root, digest, file)
 
     def push_blob(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from airgap_bundle import __version__
 from airgap_bundle.registry.faults import LineFaultError, line_fault
 from airgap_bundle.registry.proxies import proxy_for
-from airgap_bundle.registry.watch import WatchedReader
+from airgap_bundle.registry.watch import Pace, WatchedReader
 
 if TYPE_CHECKING:
     import socket
@@ -66,6 +66,8 @@ class Line:
         self.origin = origin
         self.was_used = False
         self.patience = options.patience
+        self._options = options
+        self._pace = Pace(options.patience)
         proxy = proxy_for(origin, options.environment) if options.proxies else None
         host, port = (proxy.host, proxy.port) if proxy else (origin.host, origin.port)
         proxy_headers = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
@@ -122,14 +124,29 @@ class Line:
         while data:
             if self._has_something_to_say():
                 return False
+            before = time.monotonic()
             try:
-                sent = self.socket.send(data[:_SEND_BYTES])
+                sent = self.socket.send(data[: self._options.pacing.piece(_SEND_BYTES)])
             except (BrokenPipeError, ConnectionResetError):
                 return False  # it may have said why before it hung up
             except OSError as error:
                 raise line_fault(error, self.origin.authority) from error
+            stalled = self._pace.judge(time.monotonic() - before, sent, "took")
+            if stalled is not None:
+                raise line_fault(stalled, self.origin.authority)
             data = data[sent:]
+            self.spend(sent)
         return True
+
+    def spend(self, count: int) -> None:
+        """Keep to the rate that all transfers share, after `count` bytes."""
+        wait = self._options.pacing.spend(count, self._options.clock())
+        if wait > 0:
+            self._options.sleep(wait)
+
+    def piece(self, count: int) -> int:
+        """How many of `count` bytes to ask for at once, so that the shared rate is kept evenly."""
+        return self._options.pacing.piece(count)
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: neither bytes nor the end."""
@@ -179,11 +196,12 @@ class Line:
 class Answer:
     """Status, headers and body of an answer; a context manager, and a `Source` of its body."""
 
-    def __init__(self, request: Request, response: _Response, release: Callable[[bool], None]) -> None:
+    def __init__(self, request: Request, response: _Response, line: Line, release: Callable[[bool], None]) -> None:
         self.request = request
         self.status = response.status
         self.body = b""
         self._response = response
+        self._line = line
         self._release: Callable[[bool], None] | None = release
 
     def __enter__(self) -> Self:
@@ -218,6 +236,8 @@ class Answer:
         if self._release is None:
             return 0
         response = self._response
+        if self.request.is_blob:
+            buffer = buffer[: self._line.piece(len(buffer))]
         try:
             count = response.readinto(buffer)
         except http.client.IncompleteRead as error:
@@ -228,6 +248,8 @@ class Answer:
             ) from error
         if count == 0 and len(buffer) and (response.watch.fault is not None or response.length):
             raise self._cut_short()
+        if self.request.is_blob:
+            self._line.spend(count)
         return count
 
     def read(self, limit: int) -> bytes | None:

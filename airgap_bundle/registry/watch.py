@@ -31,10 +31,9 @@ class WatchedReader(io.RawIOBase):
         self.ended = False
         self._raw = raw
         self._patience = patience
+        self._pace = Pace(patience)
         self._deadline = deadline
         self._started = False
-        self._waited = 0.0
-        self._arrived = 0
 
     def readable(self) -> bool:
         """It is there to be read."""
@@ -53,7 +52,7 @@ class WatchedReader(io.RawIOBase):
         self.ended = count == 0
         now = time.monotonic()
         if self._started:
-            self._judge(now - before, count)
+            self.fault = self._pace.judge(now - before, count, "sent")
         self._started = True
         if self._deadline is not None and now > self._deadline:
             self.fault = StalledError(f"took more than {self._patience.control_seconds:.0f} s for a short answer")
@@ -64,13 +63,26 @@ class WatchedReader(io.RawIOBase):
         self._raw.close()
         super().close()
 
-    def _judge(self, waited: float, arrived: int) -> None:
+
+class Pace:
+    """Judges a transfer by its rate, in either direction: only the time that the other side lets us wait counts."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._waited = 0.0
+        self._moved = 0
+
+    def judge(self, waited: float, moved: int, verb: str) -> StalledError | None:
+        """Count `moved` bytes that took `waited` seconds; a fault where that is no transfer any more.
+
+        `verb` says what the other side did with them: `sent`, `took`.
+        """
         self._waited += waited
-        self._arrived += arrived
+        self._moved += moved
         if self._waited < self._patience.stall_seconds:
-            return
-        if self._arrived < self._waited * self._patience.stall_bytes_per_second:
-            self.fault = StalledError(
-                f"sent {self._arrived} bytes in {self._waited:.0f} s, which is no transfer any more"
-            )
-        self._waited, self._arrived = 0.0, 0
+            return None
+        fault = None
+        if self._moved < self._waited * self._patience.stall_bytes_per_second:
+            fault = StalledError(f"{verb} {self._moved} bytes in {self._waited:.0f} s, which is no transfer any more")
+        self._waited, self._moved = 0.0, 0
+        return fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,10 @@ class Recorder:
     pauses: list[float] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
+    def clock(self) -> float:
+        """The time, with every pause counted as if it had been slept."""
+        return time.monotonic() + sum(self.pauses)
+
 
 def options(recorder: Recorder | None = None, **changes: Any) -> ClientOptions:
     """Options without logins, that never sleep; pauses and events go to `recorder`."""
@@ -52,6 +57,7 @@ def options(recorder: Recorder | None = None, **changes: Any) -> ClientOptions:
         patience=IMPATIENT,
         credentials=NoCredentials(),
         sleep=kept.pauses.append,
+        clock=kept.clock,
         reporter=kept.events.append,
         environment={},
     )
