@@ -28,11 +28,16 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReferenceEntry(Entry):
-    """Something asked of a registry. `written` is the reference as it stands in the manifest, `path` what `as` says."""
+    """Something asked of a registry. `written` is the reference as it stands in the manifest, `path` what `as` says.
+
+    `origin` is set for an image in a file of another tool (`oci-archive:PATH[:NAME]` and the like, see
+    `words.Origin`); `reference` is then only what it is called.
+    """
 
     reference: Reference
     written: str = field(default="", compare=False)
     path: str = ""
+    origin: str = ""
 
     @property
     def source(self) -> str:
@@ -67,7 +72,8 @@ class ChartEntry(Entry):
     """A Helm chart: from an OCI registry, from a classic repository (`repo`), or a local directory or `.tgz`.
 
     `chart` is the text of the manifest: `oci://HOST/PATH`, a name, or a relative path. `reference` is what to ask an
-    OCI registry for; None for the other kinds and for a version that is a range.
+    OCI registry for; None for the other kinds and for a version that is a range. `keyring` is a file of OpenPGP keys,
+    one of which has to have signed the chart's provenance file.
     """
 
     chart: str
@@ -77,6 +83,7 @@ class ChartEntry(Entry):
     values: tuple[str, ...] = ()
     images: str = "rendered"
     path: str = ""
+    keyring: str = ""
 
     @property
     def kind(self) -> str:
@@ -100,15 +107,14 @@ class ChartEntry(Entry):
 
     @property
     def target(self) -> tuple[str, str]:
-        """Path below DEST, and tag; the tag of a local chart is inside it, so here it is ""."""
+        """Path below DEST, and tag. Name and tag of a local chart are inside it: here they are "" where `as` is."""
         tag = chart_tag(self.version)
         if self.reference is not None:
             return self.path or default_path(self.reference.host, self.reference.repository), self.reference.tag
         if self.repo:
             host, _, rest = self.repo.partition("://")[2].rstrip("/").partition("/")
             return self.path or default_path(host, f"{rest}/{self.chart}" if rest else self.chart), tag
-        name = self.chart.removeprefix("oci://").rpartition("/")[2].removesuffix(".tgz")
-        return self.path or f"charts/{name}", tag
+        return self.path, tag
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +127,10 @@ class WorkloadEntry(Entry):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileEntry(Entry):
-    """A file from beside the manifest (`path`) or from the web (`url`); `name` is what it is called in the bundle."""
+    """A file or directory from beside the manifest (`path`), or a file from the web (`url`).
+
+    `name` is what it is called in the bundle.
+    """
 
     path: str = ""
     url: str = ""

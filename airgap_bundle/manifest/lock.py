@@ -20,6 +20,7 @@ from airgap_bundle.manifest.locked import (
     LockedAttachment,
     LockedDiscovery,
     LockedItem,
+    LockedPart,
     LockedPlatform,
 )
 from airgap_bundle.manifest.staleness import staleness
@@ -107,6 +108,10 @@ def _item(item: LockedItem) -> dict[str, object]:
         else {},
         "platforms": [{"platform": str(p.platform), "digest": p.digest, "size": p.size} for p in item.platforms],
         "referrers": item.referrers,
+        "origin": item.origin,
+        "parts": [
+            {"source": p.source, "digest": p.digest, "mediaType": p.media_type, "size": p.size} for p in item.parts
+        ],
         "attached": [
             {
                 "kind": a.kind,
@@ -194,6 +199,8 @@ def _read_item(value: Value) -> LockedItem:
     original = fields.get("original", _read_original, None)
     platforms = fields.get("platforms", listed(_read_platform), ())
     referrers = fields.get("referrers", text, "")
+    origin = fields.get("origin", text, "")
+    parts = fields.get("parts", listed(_read_part), ())
     attached = fields.get("attached", listed(_read_attachment), ())
     verdicts = fields.get("verdicts", listed(mapped(text)), ())
     images = fields.get("images", listed(_read_discovery), ())
@@ -212,6 +219,8 @@ def _read_item(value: Value) -> LockedItem:
         verdicts=verdicts,
         images=images,
         referrers=referrers,
+        origin=origin,
+        parts=parts,
     )
 
 
@@ -222,6 +231,16 @@ def _read_original(value: Value) -> Descriptor:
     size = fields.required("size", integer)
     fields.finish()
     return Descriptor(digest=digest, media_type=media_type, size=size)
+
+
+def _read_part(value: Value) -> LockedPart:
+    fields = value.fields()
+    source = fields.required("source", text)
+    digest = fields.required("digest", converted(Digest))
+    media_type = fields.required("mediaType", text)
+    size = fields.required("size", integer)
+    fields.finish()
+    return LockedPart(source=source, digest=digest, media_type=media_type, size=size)
 
 
 def _read_platform(value: Value) -> LockedPlatform:

@@ -27,6 +27,10 @@ MAX_ITEMS = 250_000
 # References, addresses, identities and template paths are all far shorter.
 MAX_TEXT_BYTES = 4096
 FILE_MEDIA_TYPE = "application/octet-stream"
+# A directory travels as one uncompressed tar.
+DIRECTORY_MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
+# A chart's package and its provenance file.
+MAX_PARTS = 2
 
 
 def _check_text(text: str, what: str) -> None:
@@ -90,6 +94,26 @@ class LockedDiscovery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPart:
+    """A blob that is fetched or packed while locking: `source` is its address, or its path beside the manifest."""
+
+    source: str
+    digest: Digest
+    media_type: str
+    size: int
+
+    def __post_init__(self) -> None:
+        """Check each part."""
+        _check_text(self.source, "the source of a part")
+        Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Type, digest and size."""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LockedItem:
     """One thing that travels.
 
@@ -98,6 +122,8 @@ class LockedItem:
     was made from. `platforms` are the children that are kept. `verdicts` is the evidence of upstream signatures, each a
     map of texts. `images` says for a chart which images it brought along; each of them is an item of its own.
     `referrers` is `none` where what is attached was left out by choice; "" means that all of it is in `attached`.
+    `origin` is the file that an image comes from (`words.Origin`), "" for a registry. `parts` are what a chart that is
+    in no OCI registry is made of: the package, then its provenance file.
     """
 
     kind: str
@@ -113,6 +139,8 @@ class LockedItem:
     verdicts: tuple[Mapping[str, str], ...] = ()
     images: tuple[LockedDiscovery, ...] = ()
     referrers: str = ""
+    origin: str = ""
+    parts: tuple[LockedPart, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part: a lock file may have been edited by anybody."""
@@ -125,6 +153,10 @@ class LockedItem:
             check_repository(self.path)
         if self.tag:
             check_tag(self.tag)
+        if self.origin:
+            words.Origin.parse(self.origin)
+        if len(self.parts) > MAX_PARTS or (self.parts and self.kind != "chart"):
+            raise InvalidValueError("parts belong to charts, and are at most two")
         Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
         if self.referrers not in {"", "none"} or (self.referrers and self.attached):
             raise InvalidValueError("referrers is 'none', with nothing attached, or left out")

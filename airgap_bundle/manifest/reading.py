@@ -24,6 +24,8 @@ from airgap_bundle.manifest.yamltext import MappingNode, SequenceNode
 if TYPE_CHECKING:
     from airgap_bundle.manifest.fields import Fields
 
+# Stands where a complaint was made; no entry is made of it.
+_NO_IMAGE = (Reference(host="localhost", repository="nothing"), "")
 # An address or argument of a signing identity; what Fulcio issues is far shorter.
 _MAX_IDENTITY_BYTES = 512
 
@@ -39,19 +41,21 @@ def platforms(value: Value) -> tuple[Platform, ...]:
 
 
 def image(value: Value) -> ImageEntry:
-    """`HOST/NAME:TAG`, or a map with `image`."""
+    """`HOST/NAME:TAG`, the place of an image in a file, or a map with `image`."""
     if value.is_text:
         written = text(value)
-        return ImageEntry(reference=words.reference(written), written=written, place=value.place, where=value.path)
+        reference, origin = words.image_source(written)
+        return ImageEntry(reference=reference, written=written, origin=origin, place=value.place, where=value.path)
     fields = _fields(value, "a reference or a map with 'image'")
-    reference = fields.required("image", converted(words.reference))
-    entry_platforms = fields.get("platforms", platforms, ())
     path = fields.get("as", converted(check_repository), "")
-    written = fields.get("image", text, "")
+    reference, origin = fields.get("image", converted(lambda word: words.image_source(word, path)), _NO_IMAGE)
+    entry_platforms = fields.get("platforms", platforms, ())
+    written = fields.required("image", text)
     fields.finish()
     return ImageEntry(
         reference=reference,
         written=written,
+        origin=origin,
         platforms=entry_platforms,
         path=path,
         place=value.place,
@@ -81,6 +85,7 @@ def chart(value: Value) -> ChartEntry:
     values = fields.get("values", listed(converted(words.local_path)), ())
     images = fields.get("images", one_of("rendered", "all", "none"), "rendered")
     path = fields.get("as", converted(check_repository), "")
+    keyring = fields.get("keyring", converted(words.safe_path), "")
     reference = None
     try:
         if name and fields.has("repo"):
@@ -100,6 +105,7 @@ def chart(value: Value) -> ChartEntry:
         values=values,
         images=images,
         path=path,
+        keyring=keyring,
         place=value.place,
         where=value.path,
     )
@@ -118,7 +124,7 @@ def file(value: Value) -> FileEntry:
     """A map with `path` or `url`."""
     fields = _fields(value, "a map with 'path' or 'url'")
     source = fields.choose("path", "url")
-    path = fields.get("path", converted(words.safe_path), "")
+    path = fields.get("path", converted(words.local_path), "")
     url = fields.get("url", converted(words.web_address), "")
     sha256 = fields.get("sha256", converted(words.file_digest), None)
     name = fields.get("as", converted(words.safe_path), "")

@@ -87,7 +87,7 @@ def _entries(manifest: Manifest, lock: Lock) -> Iterator[Finding]:
 
 def _goes_where(target: tuple[str, str], item: LockedItem) -> bool:
     path, tag = target
-    return item.path == path and (not tag or item.tag == tag)
+    return (not path or item.path == path) and (not tag or item.tag == tag)
 
 
 def _same_platforms(wanted: tuple[Platform, ...], item: LockedItem) -> bool:

@@ -7,6 +7,7 @@ become parts of paths, tags and URLs later; nothing checks them again.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airgap_bundle.core.content import Digest
@@ -25,6 +26,8 @@ MAX_TIMESTAMP = 253_402_300_799
 # Ten years: longer is a typing error.
 MAX_DURATION_SECONDS = 3650 * 86400
 _SHOWN = 160
+# Files and directories that other tools keep images in.
+ORIGINS = frozenset({"oci-archive", "docker-archive", "oci"})
 
 _PRODUCT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _AUDIENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,6 +35,7 @@ _PATH_PART = re.compile(r"[A-Za-z0-9._+@%=,~ -]{1,128}")
 # Names that Windows gives to devices; media are read there too.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?", re.IGNORECASE)
 _URL = re.compile(r"(https?)://([^/?#@\s]+)(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
+_ORIGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 _DURATION = re.compile(r"([1-9][0-9]{0,4})([hdw])")
 _UNIT_SECONDS = {"h": 3600, "d": 86400, "w": 604800}
 _CHART_VERSION = re.compile(r"[A-Za-z0-9.+_^~<>=!|*, -]{1,128}")
@@ -119,6 +123,55 @@ def reference(text: str) -> Reference:
     except InvalidValueError as error:
         hint = "repository names are lower case" if before != before.lower() else ""
         raise ComplaintError(f"not an image reference: {error}", hint=hint) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """An image in a file or directory of another tool: what kind it is, the path, and the name that it has in there.
+
+    `name` is "" where there is only one image. As text: `oci-archive:PATH[:NAME]`, `docker-archive:PATH[:NAME]`,
+    `oci:DIRECTORY[:NAME]`.
+    """
+
+    kind: str
+    path: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        """The text form."""
+        return f"{self.kind}:{self.path}" + (f":{self.name}" if self.name else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Origin:
+        """Read the text form."""
+        kind, _, rest = text.partition(":")
+        path, _, name = rest.partition(":")
+        if kind not in ORIGINS:
+            raise InvalidValueError(f"not a kind of file with images: {kind[:_SHOWN]!r}")
+        if name and (len(name) > MAX_URL_BYTES or _ORIGIN_NAME.fullmatch(name) is None):
+            raise InvalidValueError(f"not the name of an image in a file: {name[:_SHOWN]!r}")
+        return cls(kind=kind, path=local_path(path), name=name)
+
+
+def image_source(text: str, path: str = "") -> tuple[Reference, str]:
+    """What an image is called and, if it is in a file, where: a reference, or an `Origin`. `path` is what `as` says.
+
+    An image in a file that has no full name there gets the host `localhost`, as podman does, and `path`.
+    """
+    if text.partition(":")[0] not in ORIGINS or "://" in text:
+        return reference(text), ""
+    origin = Origin.parse(text)
+    if ":" in origin.name or "/" in origin.name:
+        named = reference(origin.name)
+        if named.digest is not None:
+            raise InvalidValueError("an image in a file is named by a tag, not by a digest")
+        return named, str(origin)
+    if not path:
+        raise ComplaintError(
+            f"which image is in {origin.path}?",
+            hint="write its full name behind the path (…:docker.io/library/redis:7), or say with 'as' where it goes",
+        )
+    return Reference(host="localhost", repository=path, tag=check_tag(origin.name or "latest")), str(origin)
 
 
 def duration(text: str) -> int:

@@ -81,7 +81,7 @@ def test_every_key_is_understood() -> None:
     assert [chart.target for chart in manifest.charts] == [
         ("ghcr.io/acme/charts/app", "1.0.0_build.1"),
         ("helm.plane.so/stable/plane-ce", "1.7.0"),
-        ("charts/local", ""),
+        ("", ""),
     ]
     assert [(w.kind, w.path) for w in manifest.workloads] == [
         ("compose", "deploy/compose.yaml"),

@@ -138,9 +138,9 @@ def test_files_that_are_missing_or_no_files_are_errors(tmp_path: Path) -> None:
     (inside / "loop").symlink_to("loop")
     (inside / "in").symlink_to("file")
     file = str(inside / "plane.yaml")
-    for path in ("none", "directory", "pipe", "out", "up/secret", "loop", "file/x"):
+    for path in ("none", "pipe", "out", "up/secret", "loop", "file/x"):
         assert codes(f"files: [{{path: {path}}}]", file) == ["AGM012"], path
-    for path in ("file", "in"):
+    for path in ("file", "in", "directory", "directory/"):
         assert codes(f"files: [{{path: {path}}}]", file) == [], path
     assert codes("workloads: [{kubernetes: directory}, {compose: file}]\ncharts: [{chart: ./directory}]", file) == []
     assert codes("workloads: [{compose: directory}]", file) == ["AGM012"]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.rules.rule import Context, Problem, Rule
+from airgap_bundle.manifest.words import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airgap_bundle.manifest.entries import Entry
+    from airgap_bundle.manifest.entries import ChartEntry, Entry
     from airgap_bundle.manifest.model import Manifest
 
 
@@ -28,19 +29,27 @@ def _check(context: Context) -> Iterator[Problem]:
 
 
 def _paths(manifest: Manifest) -> Iterator[tuple[Entry, str, bool]]:
+    for image in manifest.images:
+        if image.origin:
+            origin = Origin.parse(image.origin)
+            yield image, origin.path, origin.kind == "oci"
     for file in manifest.files:
         if file.path:
-            yield file, file.path, False
+            yield file, file.path, True
     for chart in manifest.charts:
-        if chart.kind == "local":
-            yield chart, chart.chart, not chart.chart.endswith(".tgz")
-        for values in chart.values:
-            yield chart, values, False
+        yield from _chart_paths(chart)
     for workload in manifest.workloads:
         yield workload, workload.path, workload.kind == "kubernetes"
     for verify in manifest.verify:
         for path in filter(None, (verify.key, verify.trusted_root)):
             yield verify, path, False
+
+
+def _chart_paths(chart: ChartEntry) -> Iterator[tuple[Entry, str, bool]]:
+    if chart.kind == "local":
+        yield chart, chart.chart, not chart.chart.endswith(".tgz")
+    for path in (*chart.values, *([chart.keyring] if chart.keyring else [])):
+        yield chart, path, False
 
 
 def complaint(root: str, path: str, *, directory_allowed: bool) -> str:

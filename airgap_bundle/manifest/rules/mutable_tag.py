@@ -20,6 +20,8 @@ _MOVING_PARTS = ("latest", "nightly", "snapshot")
 
 def _check(context: Context) -> Iterator[Problem]:
     for entry in (*context.manifest.images, *context.manifest.artifacts):
+        if entry.origin:
+            continue  # what is in a file comes from no registry, and does not move
         reference = entry.reference
         # With a digest the tag decides nothing. Without either AGM006 has said it already.
         if reference.digest is None and entry.names_a_tag and is_moving(reference.tag):

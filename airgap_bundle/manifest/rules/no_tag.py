@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def _check(context: Context) -> Iterator[Problem]:
     for entry in (*context.manifest.images, *context.manifest.artifacts):
+        if entry.origin:
+            continue  # what is in a file comes from no registry, and does not move
         reference = entry.reference
         if reference.digest is not None and not reference.tag:
             message = f"{reference.name} has a digest and no tag, so inside it can be pulled by digest only"

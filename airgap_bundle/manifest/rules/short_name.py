@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def _check(context: Context) -> Iterator[Problem]:
     for entry in (*context.manifest.images, *context.manifest.artifacts):
+        if entry.origin:
+            continue  # what is in a file comes from no registry, and does not move
         # `Reference.parse` filled in the host if the first component as written is none.
         if is_short(entry.written, entry.reference.host):
             message = f"{entry.written} does not say which registry it comes from"
