@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.connected.local_files import describe_local
 from airgap_bundle.connected.resolve import Wish, resolve
+from airgap_bundle.connected.upstream import Upstream
+from airgap_bundle.connected.upstream_demands import load_demands, unused
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.manifest.locked import Lock, LockedItem
@@ -61,6 +63,7 @@ class Locking:
 
         1. Refuse what this version cannot carry, before anything is asked.
         2. Keep what the earlier lock has and nobody wants anew; resolve the rest in parallel; look at local files.
+           Where a `verify` rule is about an entry its signature is checked, kept or not.
         3. Refuse two items for one name.
         4. Time and sequence move on only if something else did.
         """
@@ -68,9 +71,14 @@ class Locking:
         kept = self._kept()
         items: list[LockedItem] = []
         wishes = [wish for wish in _wishes(self.manifest) if wish.source not in kept or not _fits(wish, kept)]
-        items += [kept[wish.source] for wish in _wishes(self.manifest) if wish not in wishes]
+        upstream = self._upstream()
         self._check_refresh()
-        jobs: list[Callable[[memoryview], None]] = [self._resolving(wish, items) for wish in wishes]
+        jobs: list[Callable[[memoryview], None]] = [self._resolving(wish, items, upstream) for wish in wishes]
+        for wish in _wishes(self.manifest):
+            if wish not in wishes and upstream.concerns(wish.reference):
+                jobs.append(self._proving(wish, kept[wish.source], items, upstream))
+            elif wish not in wishes:
+                items.append(replace(kept[wish.source], verdicts=()))
         jobs += [self._describing(entry, items) for entry in self.manifest.files]
         self.report(PhaseStarted(title="Resolving", total_items=len(jobs)))
         run_all(
@@ -102,11 +110,29 @@ class Locking:
                     hint="write the reference in full, with or without its tag: docker.io/library/redis",
                 )
 
-    def _resolving(self, wish: Wish, items: list[LockedItem]) -> Callable[[memoryview], None]:
+    def _upstream(self) -> Upstream:
+        """The manifest's `verify` rules; one that is about nothing is probably misspelt, and said so."""
+        demands = load_demands(self.manifest)
+        for demand in unused(demands, [wish.reference for wish in _wishes(self.manifest)]):
+            message = f"{demand.entry.place}: the verify rule for {demand.entry.match} is about nothing in the manifest"
+            self.report(Remark(severity=Severity.WARNING, message=message))
+        return Upstream(demands=demands, sources=self.sources)
+
+    def _resolving(self, wish: Wish, items: list[LockedItem], upstream: Upstream) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
             self.report(ItemStarted(name=wish.source))
-            items.append(resolve(wish, self.sources))
+            items.append(upstream.prove(resolve(wish, self.sources), wish.reference))
             self.report(ItemFinished(name=wish.source, outcome="resolved"))
+
+        return job
+
+    def _proving(
+        self, wish: Wish, kept: LockedItem, items: list[LockedItem], upstream: Upstream
+    ) -> Callable[[memoryview], None]:
+        def job(_buffer: memoryview) -> None:
+            self.report(ItemStarted(name=wish.source))
+            items.append(upstream.prove(kept, wish.reference))
+            self.report(ItemFinished(name=wish.source, outcome="signature checked"))
 
         return job
 
@@ -185,8 +211,6 @@ def _unsupported(manifest: Manifest) -> Iterator[str]:
     for file in manifest.files:
         if file.url:
             yield f"{file.place}: files from the web are not fetched by this version; put it beside the manifest"
-    for rule in manifest.verify:
-        yield f"{rule.place}: upstream signatures are not checked by this version, so this rule cannot be kept"
 
 
 def write_lock(path: Path, raw: bytes) -> None:

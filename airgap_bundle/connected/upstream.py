@@ -1,0 +1,120 @@
+"""Checks upstream signatures when the lock is made, and keeps the verdicts as evidence.
+
+For every image, chart and artifact that a `verify` rule is about, a signature over the digest asked for (of the whole
+index, where platforms are left out) has to be there and has to hold. Several rules about one image have to be met each.
+A verdict names the very manifest that holds the signature; the next lock proves that one first, so that a lock stays as
+it is while upstream adds more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from airgap_bundle.connected.upstream_evidence import find_candidates, read_content
+from airgap_bundle.connected.upstream_judging import judge
+from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.core.text import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airgap_bundle.connected.sources import Sources
+    from airgap_bundle.connected.upstream_demands import Demand
+    from airgap_bundle.connected.upstream_evidence import Candidate
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.oci import Reference
+    from airgap_bundle.manifest.locked import LockedItem
+
+_MAX_REASON = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upstream:
+    """The demands of one manifest, and where to look."""
+
+    demands: tuple[Demand, ...]
+    sources: Sources
+
+    def concerns(self, reference: Reference) -> bool:
+        """Whether a rule is about this image."""
+        return any(demand.covers(reference) for demand in self.demands)
+
+    def prove(self, item: LockedItem, reference: Reference) -> LockedItem:
+        """The item with a verdict for each rule that is about it.
+
+        1. Nothing is asked where no rule is about it.
+        2. Find what may be a signature; that which an earlier lock went by comes first.
+        3. For each rule take the first signature that holds, is by the one asked for, and is about this digest.
+
+        `TrustError` where a rule is not met: image, rule and reason. `RegistryError` where the registry cannot tell.
+        """
+        # 1.
+        demands = [demand for demand in self.demands if demand.covers(reference)]
+        if not demands:
+            return replace(item, verdicts=())
+        # 2.
+        signed = item.original.digest if item.original is not None else item.digest
+        earlier = {verdict.get("signature") for verdict in item.verdicts}
+        found = sorted(find_candidates(self.sources, reference, signed), key=lambda each: each.manifest not in earlier)
+        # 3.
+        look = _Look(sources=self.sources, reference=reference, signed=signed, candidates=found, contents={})
+        verdicts = [look.verdict(demand, item.source) for demand in demands]
+        return replace(item, verdicts=tuple(sorted(verdicts, key=lambda verdict: sorted(verdict.items()))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Look:
+    """One image with all that may be a signature over it."""
+
+    sources: Sources
+    reference: Reference
+    signed: Digest
+    candidates: Sequence[Candidate]
+    contents: dict[Digest, bytes] = field(repr=False)
+
+    def verdict(self, demand: Demand, source: str) -> dict[str, str]:
+        """The evidence that the demand is met."""
+        reasons: list[str] = []
+        for candidate in self.candidates:
+            try:
+                by = judge(candidate, self._read(candidate), demand, self.signed, self._read_signed)
+            except (InvalidValueError, TrustError) as error:
+                reasons.append(str(error).splitlines()[0][:_MAX_REASON])
+                continue
+            return _record(candidate, demand, by, self.signed)
+        if not reasons:
+            why = "nobody has signed it"
+        elif len(reasons) == 1:
+            why = reasons[0]
+        else:
+            why = f"none of its {count_text(len(reasons), 'signature')} does, the first because {reasons[0]}"
+        raise TrustError(
+            "AB-TRUST-UPSTREAM",
+            f"{demand.entry.place}: {source} ({self.signed}) does not meet the rule for {demand.entry.match}, "
+            f"a signature by {demand.who}: {why}",
+            hint="do not deliver it before its publisher has explained this; if the rule is wrong, change it",
+        )
+
+    def _read(self, candidate: Candidate) -> bytes:
+        content = self.contents.get(candidate.layer.digest)
+        if content is None:
+            content = self.contents[candidate.layer.digest] = read_content(self.sources, self.reference, candidate)
+        return content
+
+    def _read_signed(self) -> bytes:
+        return self.sources.document(self.reference.host, self.reference.repository, self.signed).raw
+
+
+def _record(candidate: Candidate, demand: Demand, by: str, signed: Digest) -> dict[str, str]:
+    """Who vouched for which digest, by which rule, and where that can be looked at again."""
+    record = {
+        "rule": demand.entry.match,
+        "by": by,
+        "how": "sigstore bundle" if candidate.is_bundle else "cosign payload",
+        "digest": signed,
+        "signature": candidate.manifest,
+    }
+    if demand.identity is not None:
+        record |= {"issuer": demand.identity.issuer, "trustedRoot": demand.identity.trusted_root_digest}
+    return record

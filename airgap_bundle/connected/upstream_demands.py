@@ -1,0 +1,117 @@
+"""What the `verify` rules of a manifest demand: whose signature, for which images. Keys and roots are read here.
+
+A rule's pattern is matched against `host/repository`, in full: `*` stands for a component or a part of one, `**` for
+anything. Without a trusted root of its own a keyless rule is about the public Sigstore instance, whose root comes with
+the installed `sigstore` library and is not refreshed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.connected.local_files import open_local
+from airgap_bundle.core.content import Digest
+from airgap_bundle.core.errors import DocumentError, InvalidValueError
+from airgap_bundle.trust import keyless, keys
+from airgap_bundle.trust.policy_model import KeylessIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from airgap_bundle.core.oci import Reference
+    from airgap_bundle.manifest.entries import VerifyEntry
+    from airgap_bundle.manifest.model import Manifest
+    from airgap_bundle.trust.keys import PlainPublicKey
+
+_PUBLIC = "the public Sigstore instance"
+_TOKEN = re.compile(r"\*\*|\*|[^*]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demand:
+    """One rule with what it takes to judge by it: a `key`, or a keyless `identity` with its `trusted_root`."""
+
+    entry: VerifyEntry
+    key: PlainPublicKey | None = None
+    identity: KeylessIdentity | None = None
+    trusted_root: bytes = field(default=b"", repr=False)
+
+    @property
+    def who(self) -> str:
+        """Whose signature is asked for."""
+        return str(self.identity) if self.identity is not None else f"the key in {self.entry.key}"
+
+    def covers(self, reference: Reference) -> bool:
+        """Whether the rule is about this image."""
+        return matches(self.entry.match, reference.name)
+
+
+def load_demands(manifest: Manifest) -> tuple[Demand, ...]:
+    """The rules of a manifest, ready to judge by.
+
+    `DocumentError` names the place of a rule whose key or trusted root is missing, is none, or leads out of the
+    directory of the manifest.
+    """
+    return tuple(_load(manifest.directory, entry) for entry in manifest.verify)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether the pattern describes the whole name. Takes time in proportion to the two, whatever they hold."""
+    # reachable[n]: the tokens so far can account for the first n characters of the name.
+    reachable = [True] + [False] * len(name)
+    for token in _TOKEN.findall(pattern):
+        if token in {"*", "**"}:
+            for number, character in enumerate(name):
+                if reachable[number] and (token == "**" or character != "/"):  # noqa: S105 - a token of a pattern
+                    reachable[number + 1] = True
+        else:
+            reachable = [False] + [
+                before and character == token for before, character in zip(reachable, name, strict=False)
+            ]
+    return reachable[-1]
+
+
+def unused(demands: Iterable[Demand], references: Iterable[Reference]) -> tuple[Demand, ...]:
+    """The rules that are about none of these images."""
+    known = list(references)
+    return tuple(demand for demand in demands if not any(demand.covers(reference) for reference in known))
+
+
+def _load(directory: Path, entry: VerifyEntry) -> Demand:
+    try:
+        if entry.key:
+            raw = _read(directory, entry.key, entry, keys.MAX_KEY_BYTES)
+            return Demand(entry=entry, key=keys.read_public_key(raw))
+        if entry.trusted_root:
+            root = _read(directory, entry.trusted_root, entry, keyless.MAX_ROOT_BYTES)
+        else:
+            root = keyless.public_root()
+        keyless.check_trusted_root(root)
+    except InvalidValueError as error:
+        what = entry.key or entry.trusted_root or _PUBLIC
+        raise DocumentError(
+            "AB-UPSTREAM-KEY",
+            f"{entry.place}: {what} cannot be used to check signatures: {str(error).splitlines()[0]}",
+            hint="a key is one PEM block PUBLIC KEY, as cosign.pub is; a trusted root is a trusted_root.json",
+        ) from error
+    identity = KeylessIdentity(
+        issuer=entry.issuer,
+        identity=entry.identity,
+        identity_pattern=entry.identity_pattern,
+        trusted_root_file=entry.trusted_root or _PUBLIC,
+        trusted_root_digest=Digest.of(root),
+    )
+    return Demand(entry=entry, identity=identity, trusted_root=root)
+
+
+def _read(directory: Path, path: str, entry: VerifyEntry, limit: int) -> bytes:
+    """The whole of a small file; what is longer than `limit` by a byte or more is cut there, for others to refuse."""
+    buffer = memoryview(bytearray(limit + 1))
+    filled = 0
+    with open_local(directory, path, entry.place) as source:
+        while filled < len(buffer) and (count := source.readinto(buffer[filled:])):
+            filled += count
+    return bytes(buffer[:filled])
