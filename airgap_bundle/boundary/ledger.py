@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Self
 
+from airgap_bundle.boundary.enrolment import Enrolment
 from airgap_bundle.boundary.ledger_database import Database
-from airgap_bundle.boundary.ledger_values import Begun, EnrolledPolicy, TagMove, TagOwner
+from airgap_bundle.boundary.ledger_values import Begun, TagMove, TagOwner
 from airgap_bundle.boundary.moments import moment_text, parse_moment
 from airgap_bundle.boundary.receipt import (
     AuditHead,
@@ -31,7 +32,7 @@ from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
 from airgap_bundle.boundary.redaction import without_secrets
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.content import Digest
-from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.text import printable
 from airgap_bundle.trust.freshness import Accepted, high_water_mark
 
@@ -49,12 +50,14 @@ _MAX_REASON_CHARACTERS = 1000
 class Ledger:
     """The open ledger; a context manager. For one thread; several processes may have it open.
 
-    `remarks` has a sentence for everything that was not as it should be when it was opened.
+    `remarks` has a sentence for everything that was not as it should be when it was opened; `policies` says which
+    policy each destination is bound to.
     """
 
     def __init__(self, state: StateDirectory) -> None:
         self._files = ReceiptFiles(path=state.receipts_path)
         self._database = Database(state.ledger_path)
+        self.policies = Enrolment(self._database)
         try:
             with self._database.writing():
                 # Together: tables without the receipts beside them would be a ledger that has forgotten.
@@ -238,34 +241,6 @@ class Ledger:
             Accepted(bundle_id=Digest(bundle_id), sequence=sequence, created=parse_moment(created))
             for sequence, bundle_id, created in rows
         )
-
-    def enrol_policy(self, destination: str, policy_digest: Digest, policy_version: int, *, at: datetime) -> None:
-        """Bind a destination to the policy of its first import; the same again changes nothing.
-
-        Raises `TrustError` if it is bound to another one.
-        """
-        with self._database.writing():
-            known = self.enrolled_policy(destination)
-            if known is None:
-                self._database.write(
-                    "INSERT INTO policies (destination, digest, version, since) VALUES (?, ?, ?, ?)",
-                    *(check_destination(destination), policy_digest, policy_version, moment_text(at)),
-                )
-            elif known.digest != policy_digest:
-                raise TrustError(
-                    "AB-LEDGER-POLICY",
-                    f"the destination {destination} is bound to the policy of version {known.version}"
-                    f" ({known.digest}) and was given another one (version {policy_version}, {policy_digest})",
-                    hint="give the policy that this destination was first used with",
-                )
-
-    def enrolled_policy(self, destination: str) -> EnrolledPolicy | None:
-        """The policy that a destination is bound to, None before its first import."""
-        rows = self._database.rows("SELECT digest, version, since FROM policies WHERE destination = ?", destination)
-        if not rows:
-            return None
-        digest, version, since = rows[0]
-        return EnrolledPolicy(digest=Digest(digest), version=version, since=parse_moment(since))
 
     def tag_owners(self, destination: str, path: str, tag: str) -> tuple[TagOwner, ...]:
         """The products that put this tag, the last one first; its digest is what the tag should point to."""

@@ -112,11 +112,13 @@ class Push:
                 self.now(),
                 bundle_path=self.bundle_path,
                 remember=remember,
+                knows=self.ledger.knows,
                 path_map=self.path_map,
                 overrides=self.overrides,
             )
         except AirgapError as error:
-            self.audit.append("refused", at=self.now(), destination=str(self.destination), details={"code": error.code})
+            details = {"code": error.code, "reason": error.message}
+            self.audit.append("refused", at=self.now(), destination=str(self.destination), details=details)
             raise
         targets = plan_targets(
             verified.inventory,
@@ -153,8 +155,8 @@ class Push:
         verified, plan = prepared.verified, prepared.plan
         inventory, destination = verified.inventory, str(self.destination)
         # 4.
-        self.ledger.enrol_policy(destination, self.policy.digest, self.policy.version, at=started)
-        self._note("push-begun", verified)
+        self.ledger.policies.enrol(destination, self.policy, at=started)
+        self._note("push-begun", verified, **self._lifted(verified))
         begun = self.ledger.begin(
             product=inventory.name,
             sequence=inventory.sequence,
@@ -197,8 +199,14 @@ class Push:
     def _remember(self, product: str) -> History:
         """The ledger's memory and that of DEST, for the product that the signed inventory names."""
         kept = read_receipts(self.registry, self.destination.prefix, product)
+        self.ledger.policies.check(str(self.destination), self.policy, kept)
         history = self.ledger.history(product, str(self.destination), self.policy.revoked_bundles, in_destination=kept)
         return replace(history, is_adopted=True) if self.adopt_reason else history
+
+    def _lifted(self, verified: Verified) -> dict[str, str]:
+        """What was set aside for this import, and why, for the audit trail; the receipt has it too."""
+        lifted = {used.option.value: f"{used.code}: {used.reason}" for used in verified.decision.overrides}
+        return lifted | ({"adopt": self.adopt_reason} if self.adopt_reason else {})
 
     def _inquirer(self) -> Inquirer:
         return Inquirer(registry=self.registry, executor=self.executor, workers=self.workers)

@@ -60,6 +60,11 @@ def nothing_remembered(product: str) -> History:  # noqa: ARG001 - the same for 
     return History()
 
 
+def never_accepted(bundle_id: Digest) -> bool:  # noqa: ARG001 - the same for every bundle
+    """For a check without a ledger: no bundle was accepted before."""
+    return False
+
+
 def verify_head(
     medium: Medium,
     policy: Policy,
@@ -67,19 +72,24 @@ def verify_head(
     *,
     bundle_path: Path | None = None,
     remember: Remember = nothing_remembered,
+    knows: Callable[[Digest], bool] = never_accepted,
     path_map: PathMap | None = None,
     overrides: Overrides | None = None,
 ) -> Verified:
     """Checks 1 to 7. `TrustError` or `BundleError` at the first that does not hold.
 
-    `bundle_path` is where signatures beside the bundle are looked for. The caller still has to check every blob that it
-    uses, and the end of the archive.
+    `bundle_path` is where signatures beside the bundle are looked for; `knows` says whether the ledger has a bundle,
+    whose signatures a later revocation of their keys does not take away. The caller still has to check every blob that
+    it uses, and the end of the archive.
     """
     # 1.
     head = read_head(medium)
     found = [*head.signatures, *(read_beside(bundle_path) if bundle_path is not None else ())]
     # 2.
-    verdict = check_signatures(policy, head.inventory_raw, [(one.name, one.data) for one in found], now)
+    accepted = (head.bundle_id,) if knows(head.bundle_id) else ()
+    verdict = check_signatures(
+        policy, head.inventory_raw, [(one.name, one.data) for one in found], now, accepted=accepted
+    )
     # 3.
     inventory = read_inventory(head, medium.name)
     # 4. to 6.

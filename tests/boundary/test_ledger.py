@@ -20,6 +20,7 @@ from airgap_bundle.boundary.receipt import AuditHead, Outcome, Receipt
 from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.core.errors import HostError, InvalidValueError, TrustError
+from airgap_bundle.trust.policy_model import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,23 +153,55 @@ def test_it_knows_which_bundles_came_before(ledger: Ledger) -> None:
 
 
 def test_a_destination_keeps_the_policy_of_its_first_import(ledger: Ledger) -> None:
-    ledger.enrol_policy(DESTINATION, digest("policy"), 3, at=NOON)
-    ledger.enrol_policy(DESTINATION, digest("policy"), 3, at=NOON + timedelta(days=1))
+    first = Policy(version=3, raw=b"policy")
+    ledger.policies.enrol(DESTINATION, first, at=NOON)
+    ledger.policies.enrol(DESTINATION, first, at=NOON + timedelta(days=1))
     with pytest.raises(TrustError) as caught:
-        ledger.enrol_policy(DESTINATION, digest("other"), 4, at=NOON)
-    enrolled = ledger.enrolled_policy(DESTINATION)
+        ledger.policies.enrol(DESTINATION, Policy(version=4, raw=b"other"), at=NOON)
+    enrolled = ledger.policies.get(DESTINATION)
     assert enrolled is not None
     assert (caught.value.code, enrolled.digest, enrolled.version, enrolled.since) == (
         "AB-LEDGER-POLICY",
-        digest("policy"),
+        first.digest,
         3,
         NOON,
     )
 
 
 def test_another_destination_may_have_another_policy(ledger: Ledger) -> None:
-    ledger.enrol_policy(DESTINATION, digest("policy"), 3, at=NOON)
-    assert ledger.enrolled_policy("other:5000") is None
+    ledger.policies.enrol(DESTINATION, Policy(version=3, raw=b"policy"), at=NOON)
+    ledger.policies.enrol("other:5000", Policy(version=1, raw=b"other"), at=NOON)
+    assert [one.version for one in ledger.policies.all().values()] == [1, 3]
+
+
+@pytest.mark.parametrize("inner", [f"{DESTINATION}/mirror", DESTINATION.rpartition("/")[0] or "registry.internal:5000"])
+def test_what_lies_in_a_destination_has_its_policy(ledger: Ledger, inner: str) -> None:
+    ledger.policies.enrol(DESTINATION, Policy(version=3, raw=b"policy"), at=NOON)
+    if inner == DESTINATION:
+        pytest.skip("this destination is the root of its registry")
+    with pytest.raises(TrustError, match=DESTINATION):
+        ledger.policies.enrol(inner, Policy(version=9, raw=b"other"), at=NOON)
+
+
+def test_receipts_in_a_destination_ask_for_their_policy_or_a_newer_one(ledger: Ledger) -> None:
+    kept = [receipt()]
+    version = kept[0].policy.version
+    ledger.policies.check(DESTINATION, Policy(version=version + 1, raw=b"newer"), kept)
+    for other in (version, version - 1):
+        with pytest.raises(TrustError, match="receipts of imports under the policy") as caught:
+            ledger.policies.check(DESTINATION, Policy(version=other, raw=b"on the spot"), kept)
+        assert caught.value.code == "AB-LEDGER-POLICY"
+
+
+def test_a_successor_takes_over_everywhere_or_nowhere(ledger: Ledger) -> None:
+    old, new = Policy(version=3, raw=b"policy"), Policy(version=4, raw=b"successor")
+    ledger.policies.enrol(DESTINATION, old, at=NOON)
+    ledger.policies.enrol("other:5000", Policy(version=1, raw=b"other"), at=NOON)
+    with pytest.raises(TrustError):
+        ledger.policies.replace([DESTINATION, "other:5000"], old.digest, new, at=NOON)
+    assert [one.version for one in ledger.policies.all().values()] == [1, 3]
+    ledger.policies.replace([DESTINATION], old.digest, new, at=NOON)
+    assert [one.digest for one in ledger.policies.all().values()][1] == new.digest
 
 
 def test_products_that_share_a_tag_all_own_it_the_last_one_first(ledger: Ledger) -> None:
@@ -272,7 +305,7 @@ def test_a_lost_ledger_is_built_anew_and_has_not_forgotten_the_mark_or_the_polic
     (state.receipts_path / "nonsense.json").write_bytes(b"{")
     with Ledger.open(state) as ledger:
         assert ledger.history("acme", DESTINATION).sequence == 3
-        assert ledger.enrolled_policy(DESTINATION) is not None
+        assert ledger.policies.get(DESTINATION) is not None
         assert ledger.remarks[0] == "the ledger was missing and has been built anew from the receipts beside it (3)"
 
 
