@@ -163,9 +163,8 @@ def show(title: str, rows: dict[str, Run]) -> None:
         print(f"  {name:16}{one.wall:>7.2f} s{one.cpu:>7.2f} s{one.peak / 1e6:>7.0f} MB{one.written / 1e6:>8.0f} MB")
     ours, *others = rows
     for name in others:
-        print(
-            f"  {ours} / {name}: wall {rows[ours].wall / rows[name].wall:.2f}, CPU {rows[ours].cpu / rows[name].cpu:.2f}"
-        )
+        wall, cpu = rows[ours].wall / rows[name].wall, rows[ours].cpu / rows[name].cpu
+        print(f"  {ours} / {name}: wall {wall:.2f}, CPU {cpu:.2f}")
 
 
 def main() -> None:
