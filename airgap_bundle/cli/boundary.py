@@ -10,10 +10,18 @@ from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.output.terminal import Terminal
 
-app = frame.make_app("airgap-import", "Verify a bundle against the local policy, and load it into the registry.")
+app = frame.make_app(
+    "airgap-import",
+    "Verify a bundle against the local policy, and load it into the registry.",
+    examples="""
+    airgap-import policy init --openpgp release.asc -o policy.yaml
+    airgap-import verify acme-1.0.0.tar --policy policy.yaml
+    airgap-import push acme-1.0.0.tar registry.internal:5000/mirror \\
+      --policy policy.yaml
+    """,
+)
 policy_app = frame.add_group(app, "policy", "The policy: what the inside trusts.")
 audit_app = frame.add_group(app, "audit", "The audit trail: who brought in what, and what was refused.")
-add_explain(app)
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle.", show_default=False)]
@@ -88,7 +96,8 @@ def verify(
     app,
     "plan",
     examples="""
-    airgap-import plan acme-1.0.0.tar registry.internal:5000/mirror --policy policy.yaml
+    airgap-import plan acme-1.0.0.tar registry.internal:5000/mirror \\
+      --policy policy.yaml
     """,
 )
 def plan(
@@ -140,9 +149,11 @@ def plan(
     app,
     "push",
     examples="""
-    airgap-import push acme-1.0.0.tar registry.internal:5000/mirror --policy policy.yaml
+    airgap-import push acme-1.0.0.tar registry.internal:5000/mirror \\
+      --policy policy.yaml
     airgap-import push acme-1.0.0.tar dir:/srv/registry --policy policy.yaml
-    airgap-import push acme-1.0.0.tar registry.internal:5000 --map 'docker.io/**=infra/**'
+    airgap-import push acme-1.0.0.tar registry.internal:5000 \\
+      --map 'docker.io/**=infra/**'
     ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
     """,
 )
@@ -210,9 +221,14 @@ def push(
     """,
 )
 def serve(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is missing.", show_default=False)],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where its content is kept; made if missing.", show_default=False)
+    ],
     listen: Annotated[
-        str, typer.Option("--listen", envvar="AIRGAP_LISTEN", metavar="HOST:PORT", help="Where; loopback only.")
+        str,
+        typer.Option(
+            "--listen", envvar="AIRGAP_LISTEN", metavar="HOST:PORT", help="Loopback only; port 0 is a free one."
+        ),
     ] = "127.0.0.1:5000",
     allow_push: Annotated[
         bool, typer.Option("--allow-push", help="Let anybody who reaches it push and delete.")
@@ -309,6 +325,9 @@ def audit_verify(state: options.StateDirectory = None, *, terminal: Terminal) ->
     with Ledger.open(directory) as ledger:
         heads = ledger.audit_heads()
     return import_text.show_audit(audit.verify(directory.audit_path, heads), directory.audit_path, terminal)
+
+
+add_explain(app)
 
 
 def main() -> None:

@@ -45,7 +45,9 @@ def add_explain(app: typer.Typer) -> None:
 
     @frame.command(app, "explain", examples=f"{app.info.name} explain AB-BUG\n{app.info.name} explain")
     def explain(
-        code: Annotated[str, typer.Argument(help="The code, as it stands behind 'more:'; every code without it.")] = "",
+        code: Annotated[
+            str, typer.Argument(metavar="CODE", help="As it stands behind 'more:'; without one, all are listed.")
+        ] = "",
         *,
         terminal: Terminal,
     ) -> None:

@@ -10,8 +10,15 @@ from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.output.terminal import Terminal
 
-app = frame.make_app("airgap-export", "Fetch what a manifest names, and write it into one signed file.")
-add_explain(app)
+app = frame.make_app(
+    "airgap-export",
+    "Fetch what a manifest names, and write it into one signed file.",
+    examples="""
+    airgap-export plan acme.yaml
+    airgap-export build acme.yaml -o acme-1.0.0.tar --sign gpg:release@example.com
+    airgap-export inspect acme-1.0.0.tar
+    """,
+)
 
 ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.", show_default=False)]
 BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.", show_default=False)]
@@ -63,7 +70,8 @@ def plan(
     "build",
     examples="""
     airgap-export build acme.yaml --sign gpg:release@example.com
-    airgap-export build acme.yaml -o /media/stick/acme-1.0.0.tar --sign gpg:release@example.com
+    airgap-export build acme.yaml -o /media/stick/acme-1.0.0.tar \\
+      --sign gpg:release@example.com
     airgap-export build acme.yaml -o - | ssh diode 'cat > acme.tar'
     airgap-export build acme.yaml --mirror docker.io=cache.example.com/hub
     """,
@@ -149,6 +157,9 @@ def inspect(
     from airgap_bundle.transfer.inspection import inspect_bundle
 
     show_inspection(inspect_bundle(bundle, check=check, report=terminal.report), terminal)
+
+
+add_explain(app)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import typer
 import typer.main
 
 from airgap_bundle import __version__
-from airgap_bundle.cli import failures, options, signals
+from airgap_bundle.cli import failures, help_text, options, signals
 from airgap_bundle.core.errors import AirgapError, HostError
 from airgap_bundle.output.console import Verbosity
 from airgap_bundle.output.terminal import Terminal
@@ -28,19 +28,20 @@ _CONTEXT = {"help_option_names": ["-h", "--help"]}
 _USAGE_STATUS = 2
 
 
-def make_app(name: str, about: str) -> typer.Typer:
+def make_app(name: str, about: str, *, examples: str = "") -> typer.Typer:
     """An app for one console script: `--version`, `-h`, shell completion, and help when it is called without a word.
 
-    Rich stays out of the help: it would double the time that `--help` takes.
+    `examples` are the commands to begin with. Rich stays out of the help: it would double the time that `--help` takes.
     """
     app = _new_app(name, about, add_completion=True)
+    epilog = inspect.cleandoc(examples)
 
     def version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the value of the flag
         if value:
             sys.stdout.write(f"{name} {__version__}\n")
             raise typer.Exit
 
-    @app.callback(invoke_without_command=True, help=about)
+    @app.callback(invoke_without_command=True, help=about, epilog=epilog)
     def _root(
         context: typer.Context,
         *,
@@ -93,7 +94,14 @@ def command(
             return guard(lambda: body(terminal=terminal, **values), terminal, debug=debug)
 
         _advertise(wrapper, body, formats)
-        app.command(name, epilog=_epilog(examples), context_settings=_CONTEXT, hidden=hidden)(wrapper)
+        app.command(
+            name,
+            cls=help_text.Command,
+            short_help=help_text.first_sentence(body.__doc__),
+            epilog=inspect.cleandoc(examples),
+            context_settings=_CONTEXT,
+            hidden=hidden,
+        )(wrapper)
         return body
 
     return register
@@ -179,6 +187,7 @@ def _as_ours(error: BaseException, *, program: str, debug: bool) -> tuple[Airgap
 def _new_app(name: str, about: str, *, add_completion: bool) -> typer.Typer:
     return typer.Typer(
         name=name,
+        cls=help_text.Group,
         help=about,
         add_completion=add_completion,
         context_settings=_CONTEXT,
@@ -221,14 +230,6 @@ def _advertise(wrapper: Callable[..., int], body: Body, formats: type[Enum]) -> 
     ]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what `inspect` looks for
     wrapper.__annotations__ = {item.name: item.annotation for item in parameters}
-
-
-def _epilog(examples: str) -> str | None:
-    """The examples as an epilog whose lines are kept; a backspace alone on a line says so to typer."""
-    if not examples.strip():
-        return None
-    paragraphs = inspect.cleandoc(examples).split("\n\n")
-    return "\n\n".join("\b\n" + text for text in ["Examples:", *paragraphs])
 
 
 def _asked_format(arguments: Sequence[str]) -> str:

@@ -10,8 +10,14 @@ from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.output.terminal import Terminal
 
-app = frame.make_app("airgap-manifest", "Check and lock manifests: the files that say what should travel.")
-add_explain(app)
+app = frame.make_app(
+    "airgap-manifest",
+    "Check and lock manifests: the files that say what should travel.",
+    examples="""
+    airgap-manifest check acme.yaml
+    airgap-manifest lock acme.yaml
+    """,
+)
 
 _FINDINGS_STATUS = 1
 
@@ -56,9 +62,9 @@ def lock(
     check: Annotated[bool, typer.Option("--check", help="Only say whether the lock fits; status 1 if not.")] = False,
     update: Annotated[
         list[str] | None,
-        typer.Option("--update", metavar="NAME", help="Ask for this one again, by reference or name; repeatable."),
+        typer.Option("--update", metavar="NAME", help="Look up this one again, by reference or name; repeatable."),
     ] = None,
-    update_all: Annotated[bool, typer.Option("--update-all", help="Ask for everything again.")] = False,
+    update_all: Annotated[bool, typer.Option("--update-all", help="Look up everything again.")] = False,
     mirror: options.Mirror = None,
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
@@ -104,6 +110,9 @@ def schema(
 
     name = "overlay.v1.schema.json" if overlay else "manifest.v1.schema.json"
     terminal.write(resources.files("airgap_bundle.manifest").joinpath(name).read_text("utf-8"))
+
+
+add_explain(app)
 
 
 def main() -> None:

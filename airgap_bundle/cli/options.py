@@ -42,7 +42,10 @@ PolicyFile = Annotated[
 StateDirectory = Annotated[
     Path | None,
     typer.Option(
-        "--state", envvar="AIRGAP_STATE", metavar="DIR", help="Where ledger, receipts and audit trail are kept."
+        "--state",
+        envvar="AIRGAP_STATE",
+        metavar="DIR",
+        help="Where ledger, receipts and audit trail are kept, instead of the user's own state directory.",
     ),
 ]
 
