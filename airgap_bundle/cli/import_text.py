@@ -214,9 +214,15 @@ def show_status(ledger: Ledger, terminal: Terminal) -> None:
         terminal.warn(remark)
     if not current:
         terminal.show("Nothing has been imported yet")
-    else:
-        rows = [(one.product, one.version, one.destination, time_text(one.finished), one.id) for one in current]
-        terminal.show(table(("PRODUCT", "RELEASE", "DESTINATION", "SINCE", "RECEIPT"), rows, width=terminal.width))
+    for one in current:
+        # A receipt's id is to be copied: a table would cut it on a narrow terminal.
+        facts = [
+            ("since", time_text(one.finished)),
+            ("signed by", ", ".join(signed.signer for signed in one.signers)),
+            ("receipt", one.id),
+        ]
+        terminal.show(f"{one.product} {one.version} is current in {one.destination}")
+        terminal.show(pairs([(f"  {name}", value) for name, value in facts], width=terminal.width))
     for begun in unfinished:
         terminal.warn(
             f"an import of {begun.product} to {begun.destination} began at {time_text(begun.started)} and has not "
