@@ -31,6 +31,7 @@ class Connections:
         self._idle: dict[Origin, list[Line]] = {}
         self._busy: set[Line] = set()
         self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._closed = False
 
     def exchange(self, request: Request) -> Answer:
         """Send a request whose body is at hand; the answer's head has been read. Raises `LineFaultError`."""
@@ -66,8 +67,9 @@ class Connections:
         return Exchange(self, line, request)
 
     def close(self) -> None:
-        """Close every connection, those in use too."""
+        """Close every connection, those in use too, and make no new ones: whoever waits for an answer hears of it."""
         with self._lock:
+            self._closed = True
             lines = [*self._busy, *(line for lines in self._idle.values() for line in lines)]
             self._busy.clear()
             self._idle.clear()
@@ -108,6 +110,8 @@ class Connections:
     def _new_line(self, origin: Origin) -> Line:
         line = Line(origin, self._options, self._context(origin) if origin.scheme == "https" else None)
         with self._lock:
+            if self._closed:
+                raise LineFaultError("AB-NETWORK-DROPPED", f"{origin.authority} is not asked any more")
             self._busy.add(line)
         try:
             line.connect()

@@ -80,7 +80,7 @@ class ClientOptions:
     """Where logins come from; by default from `authfile` and what docker, podman and helm logins left."""
     reporter: Reporter = silent
     """Hears of warnings that the registry sends."""
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
@@ -88,6 +89,10 @@ class RegistrySession:
         self.host = host
         self.name = f"{host} (through {options.mirrors[host]})" if mirror else host
         self.prefix = f"{path}/" if path else ""
+        # A pause ends when somebody closes the session: Ctrl-C is not kept waiting by a busy registry.
+        self._stopped = threading.Event()
+        if options.sleep is time.sleep:
+            options = replace(options, sleep=self._stopped.wait)
         self.options = options
         has_certificates = options.ca_file is not None or options.cert_file is not None
         self.origin = registry_origin(mirror or host, options.plain_http, loopback_has_tls=has_certificates)
@@ -187,7 +192,8 @@ class RegistrySession:
         )
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and end every pause; nothing is asked any more."""
+        self._stopped.set()
         self.connections.close()
 
     def _authorised(self, call: Call) -> Answer:

@@ -7,9 +7,11 @@ before its end is noticed. RFC 9110, RFC 9112.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import select
+import socket
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -21,7 +23,6 @@ from airgap_bundle.registry.proxies import proxy_for
 from airgap_bundle.registry.watch import Pace, WatchedReader
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
@@ -75,6 +76,8 @@ class Line:
         self._asks_proxy = proxy is not None and context is None
         self._proxy_headers = proxy_headers if self._asks_proxy else {}
         wait = self.patience.connect_seconds
+        # http.client forgets it as soon as an answer says that it is the last one.
+        self._open_socket: socket.socket | None = None
         self._connection: http.client.HTTPConnection
         if context is None:
             self._connection = http.client.HTTPConnection(host, port, timeout=wait)
@@ -87,6 +90,7 @@ class Line:
         """Open it; raises `LineFaultError`."""
         try:
             self._connection.connect()
+            self._open_socket = self.socket
             self.socket.settimeout(self.patience.read_seconds)
         except OSError as error:
             raise line_fault(error, self._peer) from error
@@ -178,7 +182,11 @@ class Line:
         return response
 
     def close(self) -> None:
-        """Close it; harmless when repeated."""
+        """Close it, and wake up whoever waits for it in another thread; harmless when repeated."""
+        if self._open_socket is not None:
+            # Closing alone leaves a read waiting. The plain method: that of TLS would say goodbye in between.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(self._open_socket, socket.SHUT_RDWR)
         self._connection.close()
 
     def _has_something_to_say(self) -> bool:
