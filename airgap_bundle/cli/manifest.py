@@ -95,6 +95,61 @@ def lock(
 
 @frame.command(
     app,
+    "discover",
+    examples="""
+    airgap-manifest discover charts/app deploy/compose.yaml
+    airgap-manifest discover app-1.0.0.tgz --values prod.yaml --format json
+    airgap-manifest discover app-1.0.0.tgz --online
+    """,
+)
+def discover(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Charts, Compose files, Kubernetes manifests, kustomizations, Dockerfiles, lists; or a directory.",
+            show_default=False,
+        ),
+    ],
+    values: Annotated[
+        list[Path] | None,
+        typer.Option("--values", "-f", metavar="FILE", help="Values for the charts; repeatable, the last one wins."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", metavar="PATTERN", help="A host that exists inside, such as '*.corp'; repeatable."
+        ),
+    ] = None,
+    online: Annotated[bool, typer.Option("--online", help="Ask the registries which guesses exist.")] = False,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Find the images in charts and deployments, and say where each was found.
+
+    What is deployed, what only a switch turns on and what is a guess are listed apart, and so is what could not be
+    resolved and what would fail inside although every image arrived.
+    """
+    from airgap_bundle.cli import clients, discover_text
+    from airgap_bundle.connected import building
+    from airgap_bundle.connected.discovering import confirmed, discover_paths
+
+    found = discover_paths(paths, values or (), allow_host or ())
+    if online:
+        client = clients.connected_options(
+            report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+        )
+        with building.workshop(client, None, terminal.report) as shop:
+            found = confirmed(found, shop.sources, shop.executor, terminal.report)
+    discover_text.show_discovery(found, terminal)
+
+
+@frame.command(
+    app,
     "schema",
     examples="""
     airgap-manifest schema > manifest.v1.schema.json

@@ -1,0 +1,1 @@
+"""Which images hide in charts and deployments, where each was found, and what could not be resolved."""
