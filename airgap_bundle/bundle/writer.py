@@ -1,4 +1,4 @@
-"""Writes a bundle: into a file at offsets known beforehand, or down a stream in order.
+"""Writes a bundle into a file, at offsets known beforehand.
 
 A file is called `NAME.partial` while it grows and gets its name when everything is on the medium; an existing file is
 never replaced. What goes in is the caller's business: every blob comes through `copy_verified`.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from airgap_bundle.bundle.layout import END_BYTES, padding_of
 from airgap_bundle.core.errors import HostError
 from airgap_bundle.core.text import size_text
 
@@ -28,6 +28,8 @@ _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _CANNOT_FLUSH = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM}
 # Each further one needs another process to publish or remove the file at that very moment.
 _OPEN_ATTEMPTS = 5
+# Enough that no file system keeps it in its records instead of in blocks, little enough to be written at once.
+_PROBE_BYTES = 4 * 1024 * 1024
 
 
 def partial_path(out: Path) -> Path:
@@ -69,6 +71,39 @@ class PartialFile:
                 hint="free some space, or write to another disk",
             )
 
+    def check_size(self, total_bytes: int) -> None:
+        """`HostError` where neither the file system nor the limits of this process allow a file that long."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if limit not in {resource.RLIM_INFINITY, -1} and total_bytes > limit:
+            raise HostError(
+                "AB-HOST-FILE-SIZE",
+                f"{self.out} will have {total_bytes} bytes, and this process may write files of {limit} bytes at most",
+                hint="raise the limit: ulimit -f unlimited",
+            )
+        try:
+            # Linux refuses a position that no file of this file system can have; elsewhere writing will.
+            os.lseek(self._fd, total_bytes, os.SEEK_SET)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.EFBIG, errno.EOVERFLOW}:
+                raise cannot_write(self.path, error) from error
+            raise HostError(
+                "AB-HOST-FILE-SIZE",
+                f"{self.out} will have {total_bytes} bytes ({size_text(total_bytes)}), more than a file on "
+                f"{self.out.parent} can have (FAT32: 4 GiB less one byte)",
+                hint="format the medium with exFAT, ext4 or another file system for large files, or write elsewhere",
+            ) from error
+
+    def keeps_holes(self) -> bool:
+        """Whether this file system stores nothing for what was never written; asked of an empty file.
+
+        Where it does not (FAT, exFAT), writing far behind the end first fills everything before it with zeros.
+        """
+        self._attempt(os.ftruncate, self._fd, _PROBE_BYTES)
+        try:
+            return os.fstat(self._fd).st_blocks * 512 < _PROBE_BYTES
+        finally:
+            self._attempt(os.ftruncate, self._fd, 0)
+
     def write_at(self, offset: int, *parts: bytes | memoryview) -> None:
         """Write all of the parts, one behind the other, from `offset` on."""
         pending = [memoryview(part) for part in parts if len(part)]
@@ -80,13 +115,21 @@ class PartialFile:
             if count:
                 pending[0] = pending[0][count:]
 
-    def blob_sink(self, extent: Extent) -> RegionSink:
-        """Where the data of one blob go; its header is written with the first of them."""
-        return RegionSink(self, extent)
+    def blob_sink(self, extent: Extent, *, held: int = 0) -> RegionSink:
+        """Where the data of one blob go, with its header; the first `held` bytes of them are there and not written."""
+        return RegionSink(self, extent, held)
+
+    def held_source(self, extent: Extent, count: int) -> HeldSource:
+        """The first `count` bytes of a blob's data as they are in the file now: unverified."""
+        return HeldSource(self, extent.data_at, count)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """What stands there now; less at the end of the file."""
         return os.pread(self._fd, size, offset)
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the front of `buffer` with what stands there now."""
+        return self._attempt(os.preadv, self._fd, [buffer], offset)
 
     def flush(self) -> None:
         """Everything written so far is on the medium when this returns."""
@@ -182,15 +225,29 @@ def _busy(path: Path) -> HostError:
 
 
 class RegionSink:
-    """The data of one extent, written in order with its header in front."""
+    """The data of one extent, written in order with its header in front; the first `held` bytes are passed over."""
 
-    def __init__(self, file: PartialFile, extent: Extent) -> None:
+    def __init__(self, file: PartialFile, extent: Extent, held: int = 0) -> None:
         self._file = file
         self._extent = extent
         self._position = extent.data_at
+        self._held_end = extent.data_at + held
+
+    @property
+    def count(self) -> int:
+        """How many bytes of the data are in the file."""
+        return max(self._position, self._held_end) - self._extent.data_at
 
     def write(self, data: memoryview, /) -> None:
         """Write the next piece."""
+        if self._position < self._held_end:
+            passed = min(len(data), self._held_end - self._position)
+            if self._position == self._extent.data_at:
+                self._file.write_at(self._extent.header_at, self._extent.header)
+            self._position += passed
+            data = data[passed:]
+            if not data:
+                return
         if self._position == self._extent.data_at:
             self._file.write_at(self._extent.header_at, self._extent.header, data)
         else:
@@ -203,32 +260,20 @@ class RegionSink:
             self._file.write_at(self._extent.header_at, self._extent.header)
 
 
-class StreamFile:
-    """A bundle that goes down a pipe in order. Without `end` a reader knows that it is not whole."""
+class HeldSource:
+    """What a growing file holds of one blob, read from front to back."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._fd = descriptor
+    def __init__(self, file: PartialFile, offset: int, count: int) -> None:
+        self.count = count
+        self._file = file
+        self._position = offset
+        self._end = offset + count
 
-    def write(self, data: bytes | memoryview, /) -> None:
-        """Write all of `data`."""
-        pending = memoryview(data)
-        while pending:
-            try:
-                pending = pending[os.write(self._fd, pending) :]
-            except BrokenPipeError as error:
-                raise HostError(
-                    "AB-HOST-PIPE", "the reader of the stream has gone", hint="look at what the receiving command said"
-                ) from error
-            except OSError as error:
-                raise HostError("AB-HOST-WRITE", f"standard output cannot be written: {error.strerror}") from error
-
-    def pad(self, size: int) -> None:
-        """The zeros behind `size` bytes of data."""
-        self.write(bytes(padding_of(size)))
-
-    def end(self) -> None:
-        """The two blocks that end the archive."""
-        self.write(bytes(END_BYTES))
+    def readinto(self, buffer: memoryview, /) -> int:
+        """The next bytes; 0 at the end of what is held."""
+        count = self._file.read_into(self._position, buffer[: self._end - self._position])
+        self._position += count
+        return count
 
 
 def cannot_write(path: Path, error: OSError) -> HostError:

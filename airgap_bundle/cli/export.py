@@ -99,7 +99,7 @@ def build(
 
     A lock that is missing is made. Interrupted, the same command goes on where it stopped.
     """
-    from airgap_bundle.bundle.writer import StreamFile
+    from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
     from airgap_bundle.connected.signing import find_signers

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airgap_bundle.bundle.inventory import Inventory, Item
-    from airgap_bundle.bundle.writer import StreamFile
+    from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.connected.export import Built, ExportPlan
     from airgap_bundle.connected.signing import Signer
     from airgap_bundle.output.terminal import Terminal

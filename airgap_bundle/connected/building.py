@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.writer import StreamFile
+from airgap_bundle.bundle.ordered import StreamFile
 from airgap_bundle.connected.contents import gather
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
 from airgap_bundle.connected.fetching import Fetcher
@@ -108,6 +108,7 @@ def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refre
             hint="airgap-manifest check says the same, and more",
             findings=errors,
         )
+    shop.sources.directory = project.manifest.directory
     locking = Locking(
         manifest=project.manifest,
         sources=shop.sources,
@@ -146,6 +147,7 @@ def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: 
 
 def plan_build(project: Project, lock: Lock, shop: Workshop, *, docker_manifest: bool) -> ExportPlan:
     """Fetch the image documents that the lock names, and lay out the bundle."""
+    shop.sources.directory = project.manifest.directory
     contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
     if not contents.items:
         raise UsageError(
@@ -167,5 +169,5 @@ def build(
         cancellation=Cancellation(),
     )
     if isinstance(out, StreamFile):
-        return build_stream(plan, out, fetcher, signers)
+        return build_stream(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)
     return build_file(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)

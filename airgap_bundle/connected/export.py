@@ -7,18 +7,20 @@ and written once, at its place. Design section 6; the bytes are described in bun
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle import layout, signatures, views
 from airgap_bundle.bundle.inventory import Inventory, MemberEntry, bundle_id, dump_inventory
-from airgap_bundle.bundle.layout import Layout, lay_out, member_bytes
+from airgap_bundle.bundle.layout import Layout, lay_out, member_bytes, padding_of
 from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signing import add_signature
-from airgap_bundle.bundle.writer import PartialFile, StreamFile
+from airgap_bundle.bundle.writer import PartialFile
+from airgap_bundle.connected.ordering import write_in_order
+from airgap_bundle.connected.placing import Placement
 from airgap_bundle.core.content import Digest, new_buffer
 from airgap_bundle.core.errors import BundleError, UsageError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
@@ -27,11 +29,12 @@ from airgap_bundle.transfer.journal import Journal
 from airgap_bundle.transfer.scheduler import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import BlobEntry
+    from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.connected.contents import Contents
     from airgap_bundle.connected.fetching import Fetcher
     from airgap_bundle.connected.signing import Signer
@@ -107,52 +110,65 @@ def build_file(
     """Write the bundle into a new file.
 
     1. A file of that name with this very bundle in it only gets the signatures; with anything else it is refused.
-    2. Check the space; take up what an earlier run of the same plan left.
+    2. Check that the file may be that long and that there is space; take up what an earlier run of the plan left.
     3. Write the head, with an empty signature area.
     4. Fetch the blobs in parallel, largest first, each to its place; remember those that are on the medium.
+       Where the file system knows no holes: sign first, then all in order, so that nothing is written twice.
     5. End the archive, sign, flush, and only then give the file its name.
     """
+    # 1.
     if _exists_already(plan, out):
         for signer in signers:
             add_signature(out, signer.sign(plan.inventory_raw))
         return Built(plan=plan, existed=True)
-    file = PartialFile(out)
-    with closing(file):
-        journal = Journal(
-            out.with_name(out.name + ".partial.journal"),
-            plan.bundle_id,
-            plan.layout.total_bytes,
-            held_bytes=file.size,
-        )
-        with closing(journal):
-            if not journal.finished:
-                file.reset(0)
-            file.check_space(plan.layout.total_bytes)
-            file.resize(plan.layout.total_bytes)
+    with ExitStack() as stack:
+        # 2.
+        file = stack.enter_context(closing(PartialFile(out)))
+        total = plan.layout.total_bytes
+        journal = stack.enter_context(closing(Journal(journal_path(out), plan.bundle_id, total, held_bytes=file.size)))
+        if journal.is_new:
+            file.reset(0)
+        file.check_size(total)
+        file.check_space(total)
+        in_order = 0 < file.size < total or (not file.size and not file.keeps_holes())
+        placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
+        waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
+        title = "Fetching"
+        fetcher.report(PhaseStarted(title=title, total_bytes=sum(b.size for b in waiting), total_items=len(waiting)))
+        # 3. to 5.
+        if in_order:
+            file.write_at(0, plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
+            _append_all(plan, placement, executor=executor, workers=workers)
+            fetcher.report(PhaseFinished(title=title))
+        else:
+            file.resize(total)
             file.write_at(0, plan.head, signatures.build_area(()))
-            waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
-            checkpoint = _Checkpoint(file, journal)
-            title = "Fetching"
-            fetcher.report(
-                PhaseStarted(title=title, total_bytes=sum(b.size for b in waiting), total_items=len(waiting))
-            )
             run_all(
-                [_fetching(plan, fetcher, file, checkpoint, blob) for blob in _largest_first(waiting)],
+                [placement.job(blob) for blob in _largest_first(waiting)],
                 executor=executor,
                 workers=min(workers, max(1, len(waiting))),
                 cancellation=fetcher.cancellation,
                 abort=fetcher.sources.close,
             )
-            checkpoint.save()
+            placement.save()
             fetcher.report(PhaseFinished(title=title))
             made = [signer.sign(plan.inventory_raw) for signer in signers]
             file.write_at(len(plan.head), signatures.build_area(made))
-            file.publish()
-            journal.path.unlink(missing_ok=True)
-    return Built(plan=plan, resumed_bytes=plan.inventory.total_bytes - sum(blob.size for blob in waiting))
+        file.publish()
+        journal.path.unlink(missing_ok=True)
+    finished_bytes = plan.inventory.total_bytes - sum(blob.size for blob in waiting)
+    return Built(plan=plan, resumed_bytes=finished_bytes + placement.reused_bytes)
 
 
-def build_stream(plan: ExportPlan, stream: StreamFile, fetcher: Fetcher, signers: Sequence[Signer]) -> Built:
+def build_stream(
+    plan: ExportPlan,
+    stream: StreamFile,
+    fetcher: Fetcher,
+    signers: Sequence[Signer],
+    *,
+    executor: Executor,
+    workers: int,
+) -> Built:
     """Send the bundle down a pipe, in order and signed before the first blob.
 
     What goes wrong on the way leaves the stream without its end, and no reader takes it for a bundle.
@@ -163,59 +179,34 @@ def build_stream(plan: ExportPlan, stream: StreamFile, fetcher: Fetcher, signers
     )
     stream.write(plan.head)
     stream.write(signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
-    buffer = new_buffer()
-    for blob in plan.inventory.blobs:
-        stream.write(plan.layout.extents[blob.digest].header)
-        fetcher.fetch(blob, stream, buffer)
-        stream.pad(blob.size)
+    write_in_order(plan.inventory.blobs, stream, plan.layout, fetcher, executor=executor, workers=workers)
     stream.end()
     fetcher.report(PhaseFinished(title=title))
     return Built(plan=plan)
 
 
-# Data between two flushes: often enough that a crash costs seconds, seldom enough to cost nothing.
-_CHECKPOINT_BYTES = 256 * 1024 * 1024
+def journal_path(out: Path) -> Path:
+    """Where the journal of a growing bundle lies."""
+    return out.with_name(out.name + ".partial.journal")
 
 
-class _Checkpoint:
-    """Collects finished blobs, and writes them to the journal once their data are on the medium."""
-
-    def __init__(self, file: PartialFile, journal: Journal) -> None:
-        self._file = file
-        self._journal = journal
-        self._lock = threading.Lock()
-        self._pending: list[Digest] = []
-        self._bytes = 0
-
-    def finished(self, blob: BlobEntry) -> None:
-        """The data of this blob were written."""
-        with self._lock:
-            self._pending.append(blob.digest)
-            self._bytes += blob.size
-            if self._bytes < _CHECKPOINT_BYTES:
-                return
-            pending, self._pending, self._bytes = self._pending, [], 0
-        # Outside the lock: the other workers go on writing while this one waits for the medium.
-        self._file.flush()
-        self._journal.add(pending)
-
-    def save(self) -> None:
-        """Everything that was finished is on the medium when this returns."""
-        self._file.flush()
-        self._journal.add(self._pending)
-        self._pending = []
-
-
-def _fetching(
-    plan: ExportPlan, fetcher: Fetcher, file: PartialFile, checkpoint: _Checkpoint, blob: BlobEntry
-) -> Callable[[memoryview], None]:
-    def job(buffer: memoryview) -> None:
-        sink = file.blob_sink(plan.layout.extents[blob.digest])
-        fetcher.fetch(blob, sink, buffer)
-        sink.finish()
-        checkpoint.finished(blob)
-
-    return job
+def _append_all(plan: ExportPlan, placement: Placement, *, executor: Executor, workers: int) -> None:
+    """All blobs in order, at the end of the file; those that an earlier run wrote are hashed again where they lie."""
+    blobs, buffer = plan.inventory.blobs, new_buffer()
+    ready = 0
+    while ready < len(blobs) and placement.complete(blobs[ready], buffer):
+        end = plan.layout.extents[blobs[ready].digest].data_end
+        placement.file.write_at(end, bytes(padding_of(blobs[ready].size)))
+        placement.finished(blobs[ready])
+        ready += 1
+    rest = blobs[ready:]
+    position = plan.layout.extents[rest[0].digest].header_at if rest else plan.layout.end_at
+    out = OrderedFile(placement.file, position)
+    write_in_order(
+        rest, out, plan.layout, placement.fetcher, executor=executor, workers=workers, finished=placement.finished
+    )
+    out.end()
+    placement.save()
 
 
 def _largest_first(blobs: Sequence[BlobEntry]) -> list[BlobEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,11 @@ from airgap_bundle.core.errors import DocumentError, RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import BlobEntry
+    from airgap_bundle.bundle.writer import HeldSource
     from airgap_bundle.connected.contents import Supply
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.core.content import Digest, Sink, Source
@@ -37,28 +38,53 @@ class Fetcher:
     report: Reporter
     cancellation: Cancellation
 
-    def fetch(self, blob: BlobEntry, sink: Sink, buffer: memoryview) -> None:
-        """Copy one blob into `sink`; `RegistryError` or `DocumentError` says whose bytes were wrong."""
+    def can_continue(self, blob: BlobEntry) -> bool:
+        """Whether the end of this blob can be had without its beginning, so that a part of it is worth keeping."""
+        return isinstance(self.supplies[blob.digest], FromRegistry)
+
+    def fetch(self, blob: BlobEntry, sink: Sink, buffer: memoryview, *, held: HeldSource | None = None) -> None:
+        """Copy one blob into `sink`; `RegistryError` or `DocumentError` says whose bytes were wrong.
+
+        `held` is what is there of a blob already, all of it or the beginning of one that can be continued: it is hashed
+        from there, and only the rest is fetched. Where that does not make the right bytes nobody knows whose fault it
+        is, and `ContentMismatchError` says so.
+        """
         supply = self.supplies[blob.digest]
         label = _label(blob, supply)
         quiet = isinstance(supply, FromMemory)
         if not quiet:
             self.report(ItemStarted(name=label, size=blob.size))
 
+        done = 0
+
         def moved(count: int) -> None:
+            nonlocal done
+            done += count
             self.cancellation.check()
             self.report(BytesMoved(name=label, count=count))
 
         try:
-            with self._open(blob, supply) as source:
+            with self._open(blob, supply, held) as source:
                 copy_verified(source, sink, digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
         except ContentMismatchError as error:
+            if held is not None:
+                self.report(BytesMoved(name=label, count=-done))
+                raise
             raise self._wrong(blob, supply) from error
         if not quiet:
             self.report(ItemFinished(name=label, outcome="fetched"))
 
     @contextmanager
-    def _open(self, blob: BlobEntry, supply: Supply) -> Iterator[Source]:
+    def _open(self, blob: BlobEntry, supply: Supply, held: HeldSource | None) -> Iterator[Source]:
+        with ExitStack() as stack:
+
+            def rest(start: int) -> Source:
+                return stack.enter_context(self._open_supply(blob, supply, start))
+
+            yield rest(0) if held is None else _Continued(held, blob.size, rest)
+
+    @contextmanager
+    def _open_supply(self, blob: BlobEntry, supply: Supply, start: int) -> Iterator[Source]:
         match supply:
             case FromMemory(data):
                 yield BytesSource(data)
@@ -66,7 +92,8 @@ class Fetcher:
                 with open_local(self.directory, path, self.place) as source:
                     yield source
             case FromRegistry(host, repository):
-                with self.sources.registry(host).open_blob(repository, blob.digest, blob.size) as stream:
+                registry = self.sources.registry(host)
+                with registry.open_blob(repository, blob.digest, blob.size, start=start) as stream:
                     yield stream
 
     def _wrong(self, blob: BlobEntry, supply: Supply) -> RegistryError | DocumentError:
@@ -82,6 +109,25 @@ class Fetcher:
             f"{where} sent other bytes than {blob.digest} ({blob.size} bytes)",
             hint="the registry, a proxy or a mirror in between is damaged; try another mirror",
         )
+
+
+class _Continued:
+    """What is held, then the rest, which is asked for only if there is one."""
+
+    def __init__(self, held: HeldSource, size: int, rest: Callable[[int], Source]) -> None:
+        self._held = held
+        self._size = size
+        self._open_rest = rest
+        self._rest: Source | None = None
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """The next bytes."""
+        if self._rest is None:
+            count = self._held.readinto(buffer)
+            if count or self._held.count == self._size:
+                return count
+            self._rest = self._open_rest(self._held.count)
+        return self._rest.readinto(buffer)
 
 
 def _label(blob: BlobEntry, supply: Supply) -> str:

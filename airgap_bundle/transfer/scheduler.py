@@ -1,25 +1,29 @@
 """Runs many jobs on a few workers, stops all of them at the first error, and leaves no thread behind.
 
-The workers come from the executor that the caller passes in; nothing here starts a thread. Each worker keeps one
-buffer for all its jobs, so memory grows with workers and not with work.
+Heavy jobs move bytes: a few at a time are best. Light jobs wait for answers: many at a time hide the round trips. Both
+run in one crew, and a job may add light ones while it runs. The workers come from the executor that the caller
+passes in; nothing here starts a thread. Each worker keeps one buffer for all its jobs, so memory grows with workers and
+not with work.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.content import new_buffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
     Job = Callable[[memoryview], None]
 
-# How often the waiting thread looks up, so that Ctrl-C is heard on every platform.
-_WAKE_SECONDS = 0.5
+# How often a waiting thread looks up, so that Ctrl-C and a cancellation are heard on every platform.
+WAKE_SECONDS = 0.5
 
 
 class StoppedError(Exception):
@@ -42,6 +46,20 @@ class Cancellation:
             raise StoppedError
 
 
+class LightJobs:
+    """Jobs that mostly wait for an answer. Any thread may add one until the last job of its crew has ended."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self.changed = threading.Condition()
+        self.waiting = deque(jobs)
+
+    def add(self, job: Job) -> None:
+        """Let the next free worker do this."""
+        with self.changed:
+            self.waiting.append(job)
+            self.changed.notify()
+
+
 def run_all(
     jobs: Iterable[Job],
     *,
@@ -49,59 +67,132 @@ def run_all(
     workers: int,
     cancellation: Cancellation,
     abort: Callable[[], None] | None = None,
+    light: LightJobs | None = None,
+    light_workers: int = 0,
 ) -> None:
     """Run every job once, in the order given, `workers` of them at a time.
 
-    The first error cancels the rest and is raised when all workers have stopped; so is KeyboardInterrupt. `abort` is
-    called then, to wake workers that wait for the network.
+    `light` jobs are done besides, by `light_workers` more and by whoever has nothing else to do. The first error
+    cancels the rest and is raised when all workers have stopped; so is KeyboardInterrupt. `abort` is called then, to
+    wake workers that wait for the network.
     """
-    share = _Share(jobs, cancellation)
+    share = _Share(jobs, workers, light, cancellation)
+    with _working(share, executor=executor, workers=workers + light_workers, cancellation=cancellation, abort=abort):
+        pass
+
+
+@contextmanager
+def working(
+    jobs: Iterable[Job],
+    *,
+    executor: Executor,
+    workers: int,
+    cancellation: Cancellation,
+    abort: Callable[[], None] | None = None,
+) -> Iterator[Callable[[], None]]:
+    """Run jobs like `run_all` while the caller does something else.
+
+    What is yielded raises the first error of a job, for the caller to look at while it waits. At the end all jobs are
+    waited for; where the caller fails, they are stopped first.
+    """
+    share = _Share(jobs, workers, None, cancellation)
+    with _working(share, executor=executor, workers=workers, cancellation=cancellation, abort=abort):
+        yield share.check
+
+
+@contextmanager
+def _working(
+    share: _Share,
+    *,
+    executor: Executor,
+    workers: int,
+    cancellation: Cancellation,
+    abort: Callable[[], None] | None,
+) -> Iterator[None]:
     futures: list[Future[None]] = []
     try:
         for _ in range(workers):
             futures.append(executor.submit(share.work))  # noqa: PERF401 - those of a broken loop are waited for too
+        yield
         pending = set(futures)
         while pending and not share.failures:
-            _, pending = wait(pending, timeout=_WAKE_SECONDS, return_when=FIRST_EXCEPTION)
+            _, pending = wait(pending, timeout=WAKE_SECONDS, return_when=FIRST_EXCEPTION)
+        share.check()
     except BaseException:
-        _stop(futures, cancellation, abort)
+        cancellation.cancel()
+        if abort is not None:
+            abort()
+        wait(futures)
         raise
-    if share.failures:
-        _stop(futures, cancellation, abort)
-        raise share.failures[0]
     for future in futures:
         future.result()  # a worker that the executor never started has done nothing, and must not look like success
-
-
-def _stop(futures: list[Future[None]], cancellation: Cancellation, abort: Callable[[], None] | None) -> None:
-    cancellation.cancel()
-    if abort is not None:
-        abort()
-    wait(futures)
 
 
 class _Share:
     """The jobs that are left, and what went wrong, as all workers see them."""
 
-    def __init__(self, jobs: Iterable[Job], cancellation: Cancellation) -> None:
-        self._waiting = iter(jobs)
+    def __init__(self, jobs: Iterable[Job], limit: int, light: LightJobs | None, cancellation: Cancellation) -> None:
+        self._waiting: Iterator[Job] | None = iter(jobs)
+        self._limit = limit
+        self._light = light or LightJobs()
+        self._may_grow = light is not None
+        self._changed = self._light.changed
         self._cancellation = cancellation
-        self._lock = threading.Lock()
+        self._heavy_running = 0
+        self._running = 0
         self.failures: list[BaseException] = []
+
+    def check(self) -> None:
+        """Raise what went wrong first."""
+        if self.failures:
+            raise self.failures[0]
 
     def work(self) -> None:
         """Take up one job after another, until none is left or somebody has failed."""
         try:
             buffer = new_buffer()
-            while (job := self._next()) is not None:
+            while (taken := self._next()) is not None:
+                job, is_heavy = taken
                 job(buffer)
+                self._done(is_heavy=is_heavy)
         except BaseException as error:
             # Said here and not where it is waited for: so nobody takes up another job, and the first is known.
             self.failures.append(error)
             self._cancellation.cancel()
+            with self._changed:
+                self._changed.notify_all()
             raise
 
-    def _next(self) -> Job | None:
-        self._cancellation.check()
-        with self._lock:
-            return next(self._waiting, None)
+    def _next(self) -> tuple[Job, bool] | None:
+        """The next job and whether it is heavy; waits where one that runs may still add another."""
+        with self._changed:
+            while True:
+                self._cancellation.check()
+                if (job := self._next_heavy()) is not None:
+                    self._heavy_running += 1
+                    self._running += 1
+                    return job, True
+                if self._light.waiting:
+                    self._running += 1
+                    return self._light.waiting.popleft(), False
+                if self._waiting is None and not (self._may_grow and self._running):
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(WAKE_SECONDS)
+
+    def _next_heavy(self) -> Job | None:
+        if self._waiting is None or self._heavy_running >= self._limit:
+            return None
+        job = next(self._waiting, None)
+        if job is None:
+            self._waiting = None
+        return job
+
+    def _done(self, *, is_heavy: bool) -> None:
+        with self._changed:
+            self._running -= 1
+            if is_heavy:
+                self._heavy_running -= 1
+            self._changed.notify()
+            if not self._running:
+                self._changed.notify_all()

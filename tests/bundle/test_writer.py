@@ -16,7 +16,8 @@ from support.bundles import parts_of
 
 from airgap_bundle.bundle.layout import Extent, lay_out
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.writer import PartialFile, StreamFile, cannot_write, partial_path, sync_directory
+from airgap_bundle.bundle.ordered import StreamFile
+from airgap_bundle.bundle.writer import PartialFile, cannot_write, partial_path, sync_directory
 from airgap_bundle.core.content import BytesSource, Digest, copy_verified, new_buffer
 from airgap_bundle.core.errors import HostError
 
