@@ -5,18 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import time_text
+from airgap_bundle.cli.bills import bill_of
 from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.core.text import size_text
+from airgap_bundle.output import cyclonedx, spdx
 from airgap_bundle.output.tables import closing_line, pairs, table
 
 if TYPE_CHECKING:
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.transfer.inspection import Inspection
 
+_BILLS = {"cyclonedx": cyclonedx.render, "spdx": spdx.render}
+
 
 def show_inspection(found: Inspection, terminal: Terminal) -> None:
     """Contents, sizes and the names of signatures, marked as unverified."""
     inventory = found.unverified_inventory
+    if terminal.output_format in _BILLS:
+        terminal.write(_BILLS[terminal.output_format](bill_of(found)))
+        return
     if terminal.json:
         terminal.emit(
             {

@@ -18,6 +18,15 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
+class InspectFormat(StrEnum):
+    """What standard output holds when a bundle is looked at: two bills of materials besides."""
+
+    TEXT = "text"
+    JSON = "json"
+    CYCLONEDX = "cyclonedx"
+    SPDX = "spdx"
+
+
 # Injected into every command by `frame.command`.
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", envvar="AIRGAP_QUIET", help="Say nothing but warnings and errors.")
