@@ -144,7 +144,9 @@ def sign_bundle(bundle: BundleFile, sign: Sign = None, *, terminal: Terminal) ->
     examples="""
     airgap-export inspect acme-1.0.0.tar
     airgap-export inspect acme-1.0.0.tar --check
+    airgap-export inspect acme-1.0.0.tar --format spdx > acme.spdx.json
     """,
+    formats=options.InspectFormat,
 )
 def inspect(
     bundle: BundleFile,
