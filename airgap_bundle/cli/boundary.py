@@ -54,7 +54,9 @@ WaitLock = Annotated[
     examples="""
     airgap-import inspect acme-1.0.0.tar
     airgap-import inspect acme-1.0.0.tar --format json
+    airgap-import inspect acme-1.0.0.tar --format cyclonedx > acme.cdx.json
     """,
+    formats=options.InspectFormat,
 )
 def inspect(bundle: BundlePath, *, terminal: Terminal) -> None:
     """Show what a bundle holds. Nothing of that is verified, and nothing is trusted."""
