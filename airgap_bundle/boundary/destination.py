@@ -40,10 +40,19 @@ class Destination:
             path = text.removeprefix(_DIRECTORY)
             if not path:
                 raise _no_destination(text, "dir: lacks its path")
-            # The same directory has the same receipts, from wherever it is named.
-            return cls(directory=Path(path).resolve())
+            try:
+                # The same directory has the same receipts, from wherever it is named.
+                return cls(directory=Path(path).resolve())
+            except (OSError, RuntimeError) as error:
+                raise _no_destination(text, "its links lead nowhere") from error
         if "://" in text:
             raise _no_destination(text, "it has a scheme")
+        if text.startswith(("/", "./", "../", "~")):
+            raise UsageError(
+                "AB-USAGE-DESTINATION",
+                f"not a destination: {text!r} (it is a path)",
+                hint=f"for a directory write dir:{text}, for a registry HOST[:PORT][/PATH]",
+            )
         host, slash, prefix = text.partition("/")
         try:
             check_host(host)

@@ -16,6 +16,7 @@ from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.verify import Verified, read_blobs, verify_head
 from airgap_bundle.bundle.media import FileMedium, Medium, StreamMedium
+from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.trust.policy_files import load_policy, policy_location
 
@@ -35,20 +36,36 @@ STANDARD_INPUT = "-"
 DEFAULT_JOBS = 4
 
 
-def find_policy(option: Path | None) -> Policy:
+def find_policy(option: Path | None, report: Reporter) -> Policy:
     """The policy that counts on this machine; `TrustError` where there is none."""
-    return load_policy(policy_location(str(option) if option else None, os.environ))
+    location = policy_location(str(option) if option else None, os.environ)
+    if option is not None and Path(location) != option:
+        message = f"{location} is the policy of this machine, so {option} is not looked at"
+        report(Remark(severity=Severity.WARNING, message=message))
+    return load_policy(location)
 
 
 @contextmanager
 def open_medium(bundle: str) -> Iterator[tuple[Medium, Path | None]]:
     """What BUNDLE names, and its path if it is a file: a file, or `-` for standard input."""
     if bundle == STANDARD_INPUT:
-        yield StreamMedium(sys.stdin.fileno()), None
+        yield StreamMedium(_standard_input()), None
         return
     path = Path(bundle)
     with closing(FileMedium(path)) as medium:
         yield medium, path
+
+
+def _standard_input() -> int:
+    # None where whoever started us closed it.
+    if sys.stdin is None or sys.stdin.isatty():
+        what = "is closed" if sys.stdin is None else "is a terminal, which holds no bundle"
+        raise UsageError(
+            "AB-USAGE-STDIN",
+            f"standard input {what}",
+            hint="name the file, or pipe the bundle in: airgap-import … - < FILE",
+        )
+    return sys.stdin.fileno()
 
 
 def verify_bundle(
@@ -81,7 +98,7 @@ class ImportRequest:
 @contextmanager
 def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
     """Everything that an import needs, open: policy first, as without it nothing else matters."""
-    policy = find_policy(request.policy)
+    policy = find_policy(request.policy, report)
     with ExitStack() as stack:
         state = StateDirectory.open(request.state)
         ledger = stack.enter_context(Ledger.open(state))

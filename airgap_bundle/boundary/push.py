@@ -20,7 +20,7 @@ from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
 from airgap_bundle.boundary.verify import Verified, verify_head
 from airgap_bundle.core.content import new_buffer
-from airgap_bundle.core.errors import AirgapError
+from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.transfer.plan import plan_targets
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
@@ -116,7 +116,8 @@ class Push:
                 path_map=self.path_map,
                 overrides=self.overrides,
             )
-        except AirgapError as error:
+        except (TrustError, BundleError) as error:
+            # What the registry or this machine could not do is no refusal: it says nothing about the bundle.
             details = {"code": error.code, "reason": error.message}
             self.audit.append("refused", at=self.now(), destination=str(self.destination), details=details)
             raise
