@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import cannot_write
@@ -23,12 +24,21 @@ if TYPE_CHECKING:
 # A key with many signatures on it is some 100 kB; what is larger has been flooded.
 _MAX_KEY_BYTES = 4 * 1024 * 1024
 
+# It is written into YAML as it is: no spaces, colons or quotes.
+_SIGNER = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+
 
 def write_initial_policy(key_file: Path, output: Path, signer: str) -> Policy:
     """Write the simplest policy for the OpenPGP key in a file; the policy as it was read back.
 
     An existing file is not replaced (`UsageError`): it may be what a boundary relies on.
     """
+    if _SIGNER.fullmatch(signer) is None:
+        raise UsageError(
+            "AB-USAGE-SIGNER",
+            f"--signer takes a plain name, not {signer!r}",
+            hint="letters, digits, dots, dashes and underscores, such as release or alice",
+        )
     key = openpgp.read_public_key(read_file(key_file, "key", max_bytes=_MAX_KEY_BYTES))
     raw = initial_policy(key, signer)
     policy = parse_policy(raw, str(output))
