@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.core.content import Descriptor, Digest
     from airgap_bundle.core.oci import Document
-    from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.registry.abilities import ReadableRegistry
 
 # An image has a handful; a registry that invents them without end is not followed.
 MAX_ATTACHMENTS = 1000
@@ -29,7 +29,7 @@ _SUFFIXES = (SIGNATURE_SUFFIX, ".att", ".sbom")
 
 
 def find_attachments(
-    registry: Registry, repository: str, digests: Iterable[Digest], load: Callable[[Descriptor], Document]
+    registry: ReadableRegistry, repository: str, digests: Iterable[Digest], load: Callable[[Descriptor], Document]
 ) -> tuple[LockedAttachment, ...]:
     """All that is attached to these documents of `repository`, and to what is attached to them.
 
@@ -62,7 +62,7 @@ def find_attachments(
     return tuple(found)
 
 
-def attached_to(registry: Registry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
+def attached_to(registry: ReadableRegistry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
     """What the registry says is attached to one digest, unread; the same one may come twice."""
     for descriptor in registry.list_referrers(repository, subject):
         yield _referrer(subject, descriptor)
@@ -79,7 +79,7 @@ def beside(subject: Digest, suffix: str) -> str:
     return f"{subject.algorithm}-{subject.encoded}{suffix}"
 
 
-def _listed_under_tag(registry: Registry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
+def _listed_under_tag(registry: ReadableRegistry, repository: str, subject: Digest) -> Iterator[LockedAttachment]:
     """The fallback list of referrers; whatever else somebody put under its tag is carried as it is."""
     tag = beside(subject, "")
     document = registry.get_manifest(repository, tag)
@@ -113,7 +113,7 @@ def _tagged(subject: Digest, tag: str, descriptor: Descriptor) -> LockedAttachme
 
 
 def _documents(
-    registry: Registry, repository: str, attachment: LockedAttachment, load: Callable[[Descriptor], Document]
+    registry: ReadableRegistry, repository: str, attachment: LockedAttachment, load: Callable[[Descriptor], Document]
 ) -> list[Document]:
     try:
         documents = list(walk(attachment.descriptor, load))

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import BlobEntry, Item
+from airgap_bundle.connected.charts import gather_chart
 from airgap_bundle.connected.file_set import file_set
+from airgap_bundle.connected.files import file_supply
 from airgap_bundle.connected.platforms import keep_children
+from airgap_bundle.connected.supplies import FromArchive, FromMemory, FromRegistry, Supply
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
 from airgap_bundle.core.oci import Reference
+from airgap_bundle.core.report import Place
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
@@ -26,31 +30,6 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Descriptor, Digest
     from airgap_bundle.core.oci import Document
     from airgap_bundle.manifest.locked import Lock, LockedItem
-
-
-@dataclass(frozen=True, slots=True)
-class FromRegistry:
-    """A blob that a repository holds."""
-
-    host: str
-    repository: str
-
-
-@dataclass(frozen=True, slots=True)
-class FromFile:
-    """A blob that is a file beside the manifest; `path` as the manifest has it."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class FromMemory:
-    """A blob that is at hand: image documents, and what we make ourselves."""
-
-    data: bytes = field(repr=False)
-
-
-Supply = FromRegistry | FromFile | FromMemory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,17 +51,14 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
     Raises `RegistryError` where a registry has lost something, `DocumentError` where the lock does not fit what it
     names (somebody edited it).
     """
-    gathered: dict[int, list[tuple[Item, tuple[Document, ...]]]] = {}
-    originals: dict[int, Document] = {}
+    gathered: dict[int, _Gathered] = {}
     lock_of = threading.Lock()
 
     def fetching(number: int, item: LockedItem) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
-            fetched, original = _fetch(item, sources)
+            fetched = _chart(item, sources) if item.parts else _fetch(item, sources.at(item.origin))
             with lock_of:
                 gathered[number] = fetched
-                if original is not None:
-                    originals[number] = original
 
         return job
 
@@ -95,23 +71,44 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
         abort=sources.close,
     )
     collector = _Collector()
-    for number, item in enumerate(locked):
-        reference = Reference.parse(item.source)
-        for entry, documents in gathered[number]:
-            collector.add(entry, documents, FromRegistry(reference.host, reference.repository))
-        if number in originals:
-            collector.evidence.append(originals[number])
+    for number in range(len(locked)):
+        one = gathered[number]
+        for entry, documents in one.entries:
+            collector.add(entry, documents, one.supply)
+        if one.original is not None:
+            collector.evidence.append(one.original)
+        collector.supplies.update(one.supplies)
     files = [item for item in lock.items if item.kind == "file"]
     if files:
         entry, document, config = file_set(lock.name, lock.version, files)
         collector.add(entry, (document,), FromMemory(config))
         for file in files:
-            collector.supplies[file.digest] = FromFile(file.source)
+            collector.supplies[file.digest] = file_supply(file)
     return collector.contents()
 
 
-def _fetch(item: LockedItem, sources: Sources) -> tuple[list[tuple[Item, tuple[Document, ...]]], Document | None]:
-    """The item and what is attached to it, each with its documents; and the index that was rewritten, if one was."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Gathered:
+    """A locked item and what is attached to it, each with its documents; the index that was rewritten, if one was.
+
+    Blobs come from `supply`, but for those that `supplies` has.
+    """
+
+    entries: tuple[tuple[Item, tuple[Document, ...]], ...]
+    supply: Supply
+    original: Document | None = None
+    supplies: Mapping[Digest, Supply] = field(default_factory=dict)
+
+
+def _chart(item: LockedItem, sources: Sources) -> _Gathered:
+    """A chart that becomes an artifact here."""
+    chart = gather_chart(item, sources, Place(file=item.source))
+    return _Gathered(
+        entries=((chart.item, (chart.document,)),), supply=FromMemory(chart.config), supplies=chart.supplies
+    )
+
+
+def _fetch(item: LockedItem, sources: Sources) -> _Gathered:
     reference = Reference.parse(item.source)
 
     def load(descriptor: Descriptor) -> Document:
@@ -156,7 +153,8 @@ def _fetch(item: LockedItem, sources: Sources) -> tuple[list[tuple[Item, tuple[D
             f"{item.source} cannot be carried: {error}",
             hint="make the lock again with airgap-manifest lock",
         ) from error
-    return entries, original
+    supply = FromArchive(item.origin) if item.origin else FromRegistry(reference.host, reference.repository)
+    return _Gathered(entries=tuple(entries), supply=supply, original=original)
 
 
 def _item(item: LockedItem, original: Document | None) -> Item:

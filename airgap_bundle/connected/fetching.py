@@ -6,8 +6,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.contents import FromFile, FromMemory, FromRegistry
 from airgap_bundle.connected.local_files import open_local
+from airgap_bundle.connected.supplies import (
+    FromArchive,
+    FromDirectory,
+    FromFile,
+    FromMemory,
+    FromRegistry,
+    FromWeb,
+    supply_name,
+)
 from airgap_bundle.core.content import BytesSource, ContentMismatchError, copy_verified
 from airgap_bundle.core.errors import DocumentError, RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted
@@ -18,8 +26,8 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.bundle.writer import HeldSource
-    from airgap_bundle.connected.contents import Supply
     from airgap_bundle.connected.sources import Sources
+    from airgap_bundle.connected.supplies import Supply
     from airgap_bundle.core.content import Digest, Sink, Source
     from airgap_bundle.core.report import Place, Reporter
     from airgap_bundle.transfer.scheduler import Cancellation
@@ -95,18 +103,23 @@ class Fetcher:
                 registry = self.sources.registry(host)
                 with registry.open_blob(repository, blob.digest, blob.size, start=start) as stream:
                     yield stream
+            case FromArchive(origin):
+                with self.sources.archive(origin).open_blob("", blob.digest, blob.size, start=start) as stream:
+                    yield stream
+            case FromWeb() | FromDirectory():
+                with self.sources.stock.open(supply, blob.digest, blob.size, self.place) as source:
+                    yield source
 
     def _wrong(self, blob: BlobEntry, supply: Supply) -> RegistryError | DocumentError:
-        if isinstance(supply, FromFile):
+        if isinstance(supply, FromFile | FromArchive | FromDirectory):
             return DocumentError(
                 "AB-LOCK-STALE",
-                f"the file {supply.path} has changed since the lock was made",
+                f"the file {supply_name(supply)} has changed since the lock was made",
                 hint="make the lock again: airgap-manifest lock",
             )
-        where = f"{supply.host}/{supply.repository}" if isinstance(supply, FromRegistry) else "memory"
         return RegistryError(
             "AB-REGISTRY-CONTENT",
-            f"{where} sent other bytes than {blob.digest} ({blob.size} bytes)",
+            f"{supply_name(supply)} sent other bytes than {blob.digest} ({blob.size} bytes)",
             hint="the registry, a proxy or a mirror in between is damaged; try another mirror",
         )
 
@@ -136,7 +149,7 @@ def _label(blob: BlobEntry, supply: Supply) -> str:
     match supply:
         case FromRegistry(_, repository):
             return f"{repository.rpartition('/')[2]} {digits}"
-        case FromFile(path):
+        case FromFile(path) | FromDirectory(path):
             return path
         case _:
             return digits

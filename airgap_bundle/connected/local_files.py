@@ -23,13 +23,13 @@ class FileSource:
     """An open file as a source of bytes."""
 
     def __init__(self, descriptor: int, name: str) -> None:
-        self._fd = descriptor
+        self.descriptor = descriptor
         self._name = name
 
     def readinto(self, buffer: memoryview, /) -> int:
         """The next bytes."""
         try:
-            return os.readv(self._fd, [buffer])
+            return os.readv(self.descriptor, [buffer])
         except OSError as error:
             raise HostError("AB-HOST-READ", f"{self._name} cannot be read: {error.strerror}") from error
 
@@ -59,6 +59,22 @@ def open_local(directory: Path, relative: str, place: Place) -> Iterator[Source]
         yield FileSource(descriptor, str(path))
     finally:
         os.close(descriptor)
+
+
+def resolve_directory(directory: Path, relative: str, place: Place) -> Path:
+    """A directory below that of the manifest; `DocumentError` where it is none, or leads out."""
+    base = directory.resolve()
+    path = (base / relative).resolve()
+    if not path.is_relative_to(base):
+        raise _unusable(place, relative, "leads out of the directory of the manifest")
+    if not path.is_dir():
+        raise _unusable(place, relative, "is not a directory" if path.exists() else "does not exist")
+    return path
+
+
+def is_local_directory(directory: Path, relative: str) -> bool:
+    """Whether a path beside the manifest is a directory; where to is asked when it is used."""
+    return (directory / relative).is_dir()
 
 
 def describe_local(directory: Path, relative: str, place: Place, buffer: memoryview) -> Descriptor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
-from airgap_bundle.connected.local_files import describe_local
+from airgap_bundle.connected.packages import Packages, packages
 from airgap_bundle.connected.resolve import Wish, resolve
 from airgap_bundle.connected.upstream import Upstream
 from airgap_bundle.connected.upstream_demands import load_demands, unused
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.core.report import Reporter
-    from airgap_bundle.manifest.entries import FileEntry
     from airgap_bundle.manifest.model import Manifest
 
 
@@ -79,7 +78,7 @@ class Locking:
                 jobs.append(self._proving(wish, kept[wish.source], items, upstream))
             elif wish not in wishes:
                 items.append(replace(kept[wish.source], verdicts=()))
-        jobs += [self._describing(entry, items) for entry in self.manifest.files]
+        jobs += self._packages(items, now)
         self.report(PhaseStarted(title="Resolving", total_items=len(jobs)))
         run_all(
             jobs,
@@ -102,6 +101,7 @@ class Locking:
 
     def _check_refresh(self) -> None:
         known = [wish.source for wish in _wishes(self.manifest)]
+        known += [entry.source for entry in packages(self.manifest)]
         for name in self.refresh.names:
             if not any(Refresh(names=(name,)).covers(source) for source in known):
                 raise UsageError(
@@ -121,7 +121,8 @@ class Locking:
     def _resolving(self, wish: Wish, items: list[LockedItem], upstream: Upstream) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
             self.report(ItemStarted(name=wish.source))
-            items.append(upstream.prove(resolve(wish, self.sources), wish.reference))
+            sources = self.sources.at(wish.origin)
+            items.append(replace(upstream, sources=sources).prove(resolve(wish, sources), wish.reference))
             self.report(ItemFinished(name=wish.source, outcome="resolved"))
 
         return job
@@ -136,25 +137,26 @@ class Locking:
 
         return job
 
-    def _describing(self, entry: FileEntry, items: list[LockedItem]) -> Callable[[memoryview], None]:
+    def _packages(self, items: list[LockedItem], now: dt.datetime) -> list[Callable[[memoryview], None]]:
+        """Charts that are in no OCI registry, and files."""
+        entries = Packages(
+            manifest=self.manifest,
+            sources=self.sources,
+            report=self.report,
+            now=now,
+            earlier=self.earlier,
+            is_refreshed=self.refresh.covers,
+        )
+        items += entries.kept()
+        return [self._doing(name, items, work) for name, work in entries.works()]
+
+    def _doing(
+        self, name: str, items: list[LockedItem], work: Callable[[memoryview], LockedItem]
+    ) -> Callable[[memoryview], None]:
         def job(buffer: memoryview) -> None:
-            found = describe_local(self.manifest.directory, entry.path, entry.place, buffer)
-            if entry.sha256 is not None and entry.sha256 != found.digest:
-                raise DocumentError(
-                    "AB-MANIFEST-LOCAL-FILE",
-                    f"{entry.place}: the file {entry.path} has the digest {found.digest}, not {entry.sha256}",
-                    hint="the file was replaced, or the manifest names an older one",
-                )
-            items.append(
-                LockedItem(
-                    kind="file",
-                    source=entry.path,
-                    path=entry.name,
-                    digest=found.digest,
-                    media_type=found.media_type,
-                    size=found.size,
-                )
-            )
+            self.report(ItemStarted(name=name))
+            items.append(work(buffer))
+            self.report(ItemFinished(name=name, outcome="locked"))
 
         return job
 
@@ -204,13 +206,10 @@ def _unsupported(manifest: Manifest) -> Iterator[str]:
     for workload in manifest.workloads:
         yield f"{workload.place}: workloads are not read by this version; list their images under images"
     for chart in manifest.charts:
-        if chart.kind != "oci":
-            yield f"{chart.place}: only charts from OCI registries (oci://) are carried by this version"
-        elif chart.reference is None:
+        if chart.is_range:
             yield f"{chart.place}: a chart needs one exact version, not a range"
-    for file in manifest.files:
-        if file.url:
-            yield f"{file.place}: files from the web are not fetched by this version; put it beside the manifest"
+        elif chart.kind == "oci" and chart.keyring:
+            yield f"{chart.place}: 'keyring' is for charts that come as files; for a chart from a registry use 'verify'"
 
 
 def write_lock(path: Path, raw: bytes) -> None:
@@ -241,6 +240,7 @@ def _wishes(manifest: Manifest) -> Iterator[Wish]:
             platforms=manifest.platforms_of(image),
             referrers=referrers,
             foreign_layers=foreign,
+            origin=image.origin,
         )
     for chart in manifest.charts:
         if chart.reference is not None:
@@ -260,6 +260,8 @@ def _wishes(manifest: Manifest) -> Iterator[Wish]:
 def _fits(wish: Wish, kept: dict[str, LockedItem]) -> bool:
     """Whether the locked item is still what the entry asks for."""
     item = kept[wish.source]
+    if wish.origin or item.origin:
+        return False  # a file may be another one by now
     if (item.kind, item.path) != (wish.kind, wish.path) or (item.referrers == "none") == wish.referrers:
         return False
     runnable = [entry.platform for entry in item.platforms if not entry.platform.is_unknown]

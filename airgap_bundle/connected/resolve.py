@@ -30,7 +30,10 @@ _MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What one entry of a manifest asks a registry for. `kind` and `path` are those of the locked item."""
+    """What one entry of a manifest asks a registry for. `kind` and `path` are those of the locked item.
+
+    `origin` is the file of another tool that is asked in place of the registry (`words.Origin`).
+    """
 
     kind: str
     reference: Reference
@@ -39,6 +42,7 @@ class Wish:
     platforms: tuple[Platform, ...] = ()
     referrers: bool = True
     foreign_layers: bool = False
+    origin: str = ""
 
     @property
     def source(self) -> str:
@@ -85,6 +89,7 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
             platforms=_platforms(asked, alone, documents),
             attached=find_attachments(registry, repository, digests, load) if wish.referrers else (),
             referrers="" if wish.referrers else "none",
+            origin=wish.origin,
         )
     except InvalidValueError as error:
         raise RegistryError(

@@ -35,9 +35,8 @@ class BlobStream(Protocol):
     ) -> None: ...
 
 
-@runtime_checkable
-class Registry(Protocol):
-    """One registry. Safe to use from many threads at once.
+class ReadableRegistry(Protocol):
+    """What can be asked for content: a registry, or what stands in for one. Safe to use from many threads at once.
 
     Every method raises `RegistryError` when it cannot tell: "could not ask" never looks like "not there".
     """
@@ -47,16 +46,29 @@ class Registry(Protocol):
         """What messages call it: `registry.internal:5000` or `dir:/srv/registry`."""
         ...
 
-    def ping(self) -> None:
-        """Return if it can be reached and speaks version 2 of the protocol."""
-        ...
-
     def head_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:
         """Type, digest and size behind a tag or digest; `None` only if the registry says that there is none (404)."""
         ...
 
     def get_manifest(self, repository: str, reference: Digest | str) -> Document | None:
         """The exact bytes behind a tag or digest, their digest checked; `None` only for a 404."""
+        ...
+
+    def list_referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
+        """What is attached to `digest`, by the API or else the fallback tag; empty only if the registry says so."""
+        ...
+
+    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:
+        """The bytes of a blob of `size` bytes, from `start` on; the connection may be remade under way."""
+        ...
+
+
+@runtime_checkable
+class Registry(ReadableRegistry, Protocol):
+    """One registry, to be read and written."""
+
+    def ping(self) -> None:
+        """Return if it can be reached and speaks version 2 of the protocol."""
         ...
 
     def put_manifest(self, repository: str, reference: Digest | str, document: Document) -> None:
@@ -75,20 +87,12 @@ class Registry(Protocol):
         """Every tag, in the registry's order; empty for an unknown repository."""
         ...
 
-    def list_referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
-        """What is attached to `digest`, by the API or else the fallback tag; empty only if the registry says so."""
-        ...
-
     def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
         """Whether the repository holds the blob; one of another size is an error."""
         ...
 
     def mount_blob(self, repository: str, digest: Digest, source_repository: str) -> bool:
         """Take the blob over from another repository of the same registry; `False` if it has to be uploaded."""
-        ...
-
-    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:
-        """The bytes of a blob of `size` bytes, from `start` on; the connection may be remade under way."""
         ...
 
     def push_blob(
