@@ -172,6 +172,7 @@ def push(
     cert_file: options.CertFile = None,
     key_file: options.KeyFile = None,
     jobs: options.Jobs = None,
+    limit_rate: options.LimitRate = None,
     wait_lock: WaitLock = 0,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
@@ -205,6 +206,7 @@ def push(
         allow_expired=allow_expired,
         adopt=adopt,
         reason=reason,
+        limit_rate=limit_rate,
         wait_seconds=wait_lock,
     )
     with importing.open_push(request, terminal.report) as opened:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.core.oci import check_host
+from airgap_bundle.core.text import parse_size
 from airgap_bundle.registry.options import ClientOptions
+from airgap_bundle.registry.pacing import Pacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +26,7 @@ def connected_options(
     plain_http: Sequence[str] | None,
     ca_file: Path | None,
     mirrors: Sequence[str] | None,
+    limit_rate: str | None = None,
 ) -> ClientOptions:
     """For the outside: proxies of the environment are used, and content may come from where a registry points."""
     return ClientOptions(
@@ -34,6 +37,7 @@ def connected_options(
         mirrors=MappingProxyType(dict(_mirror(text) for text in mirrors or ())),
         proxies=True,
         follow_redirects_elsewhere=True,
+        pacing=read_rate(limit_rate),
         reporter=report,
     )
 
@@ -48,6 +52,7 @@ def boundary_options(
     ca_file: Path | None,
     cert_file: Path | None,
     key_file: Path | None,
+    pacing: Pacing | None = None,
 ) -> ClientOptions:
     """For the inside: the destination and the token hosts that the policy names for it, and nobody else."""
     return ClientOptions(
@@ -58,8 +63,21 @@ def boundary_options(
         cert_file=cert_file,
         key_file=key_file,
         token_hosts=frozenset(policy.token_hosts.get(host, ())),
+        pacing=pacing or Pacing(),
         reporter=report,
     )
+
+
+def read_rate(text: str | None) -> Pacing:
+    """What `--limit-rate` asks for; `UsageError` where it is no rate."""
+    if text is None:
+        return Pacing()
+    try:
+        return Pacing(parse_size(text.removesuffix("/s")))
+    except InvalidValueError as error:
+        raise UsageError(
+            "AB-USAGE-RATE", f"not a rate for --limit-rate: {text!r}", hint="write bytes a second: 10MB, 500kB, 1.5MiB"
+        ) from error
 
 
 def _mirror(text: str) -> tuple[str, str]:

@@ -88,6 +88,7 @@ def build(
     relock: Relock = False,
     no_docker_manifest: NoDockerManifest = False,
     jobs: options.Jobs = None,
+    limit_rate: options.LimitRate = None,
     mirror: options.Mirror = None,
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
@@ -108,7 +109,12 @@ def build(
     signers = find_signers(sign or ())
     project = building.open_project(file)
     client = clients.connected_options(
-        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+        report=terminal.report,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        mirrors=mirror,
+        limit_rate=limit_rate,
     )
     out = (
         StreamFile(terminal.claim_output().fileno())

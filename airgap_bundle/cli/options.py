@@ -115,4 +115,13 @@ Jobs = Annotated[
     int | None,
     typer.Option("--jobs", envvar="AIRGAP_JOBS", min=1, max=64, metavar="N", help="Transfers at the same time."),
 ]
+LimitRate = Annotated[
+    str | None,
+    typer.Option(
+        "--limit-rate",
+        envvar="AIRGAP_LIMIT_RATE",
+        metavar="RATE",
+        help="Bytes a second for all transfers together: 10MB, 500kB.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that would be carried out, and stop.")]

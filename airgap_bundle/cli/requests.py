@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
 from airgap_bundle.boundary.importing import ImportRequest
-from airgap_bundle.cli.clients import boundary_options
+from airgap_bundle.cli.clients import boundary_options, read_rate
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.transfer.paths import PathMap
@@ -35,6 +35,7 @@ def read_request(
     cert_file: Path | None,
     key_file: Path | None,
     jobs: int | None,
+    limit_rate: str | None = None,
     allow_older: str | None,
     allow_expired: str | None,
     adopt: bool,
@@ -49,6 +50,14 @@ def read_request(
             "AB-USAGE-REASON", "--adopt needs a --reason, which is kept in receipt and audit", hint="say why"
         )
 
+    if limit_rate is not None and destination.directory is not None:
+        raise UsageError(
+            "AB-USAGE-RATE",
+            "--limit-rate is about the network, and dir: is a directory of this machine",
+            hint="leave --limit-rate out",
+        )
+    pacing = read_rate(limit_rate)
+
     def client(believed: Policy) -> ClientOptions:
         return boundary_options(
             believed,
@@ -59,6 +68,7 @@ def read_request(
             ca_file=ca_file,
             cert_file=cert_file,
             key_file=key_file,
+            pacing=pacing,
         )
 
     return ImportRequest(

@@ -6,10 +6,18 @@ turn the reading direction. Whoever prints passes them through `printable` first
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from decimal import Decimal
+
+from airgap_bundle.core.errors import InvalidValueError
 
 # Zl, Zp: line and paragraph separators. Cf: bidirectional marks and invisible joiners. Cs: lone surrogates.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?([A-Za-z]{0,3})")
 
 
 def printable(text: str, *, keep: str = "") -> str:
@@ -38,6 +46,15 @@ def size_text(count: int) -> str:
         if value < 999.95:  # noqa: PLR2004 - would be shown as 1000.0
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} PB"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `4GB`, `700 MB`, `1.5GiB` or a bare number; MB and GB are decimal. `InvalidValueError` otherwise."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise InvalidValueError(f"not a size: {text[:40]!r}; write 4GB, 700MB, 1.5GiB or a number of bytes")
+    return int(Decimal(match[1]) * unit)
 
 
 def duration_text(seconds: float) -> str:

@@ -26,7 +26,7 @@ _PROGRESS_BYTES = 64 * 1024
 # What a registry that ignores `Range` sends again is read into this and thrown away.
 _SKIP_BYTES = 256 * 1024
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)")
-_OK, _PARTIAL = 200, 206
+_OK, _PARTIAL, _NO_RANGE = 200, 206, 416
 
 
 class RemoteBlob:
@@ -80,19 +80,11 @@ class RemoteBlob:
 
     def _open(self) -> Answer:
         start = self._position
-        answer = self._session.call(
-            Call(
-                task=self._task,
-                method="GET",
-                target=f"/v2/{self._session.prefix}{self._repository}/blobs/{self._digest}",
-                repository=self._repository,
-                scopes=pull(self._session.prefix + self._repository),
-                headers={"Range": f"bytes={start}-"} if start else {},
-                expected=frozenset({_OK, _PARTIAL}) if start else frozenset({_OK}),
-                follows=True,
-                is_blob=True,
-            )
-        )
+        answer = self._ask(start)
+        if answer.status == _NO_RANGE:
+            # The range is within the blob: this registry, or a cache in front of it, knows none. It gets to send all.
+            answer.close()
+            answer = self._ask(0)
         with ExitStack() as stack:
             stack.push(answer)
             self._check(answer, start)
@@ -100,6 +92,21 @@ class RemoteBlob:
                 self._skip(answer, start)
             stack.pop_all()
         return answer
+
+    def _ask(self, start: int) -> Answer:
+        return self._session.call(
+            Call(
+                task=self._task,
+                method="GET",
+                target=f"/v2/{self._session.prefix}{self._repository}/blobs/{self._digest}",
+                repository=self._repository,
+                scopes=pull(self._session.prefix + self._repository),
+                headers={"Range": f"bytes={start}-"} if start else {},
+                expected=frozenset({_OK, _PARTIAL, _NO_RANGE}) if start else frozenset({_OK}),
+                follows=True,
+                is_blob=True,
+            )
+        )
 
     def _check(self, answer: Answer, start: int) -> None:
         """Whether the head of the answer promises what was asked for."""

@@ -111,7 +111,6 @@ def test_a_registry_that_ignores_ranges_is_read_again_from_the_front(server: Scr
         pytest.param(part(SIZE - 500), id="too far"),
         pytest.param(part(SIZE - 1000, SIZE - 1), id="too short"),
         pytest.param(answer(206, BLOB[-1000:]), id="without saying which"),
-        pytest.param(answer(416), id="none"),
     ],
 )
 def test_another_range_than_asked_for_is_refused(server: ScriptedServer, reply: bytes) -> None:
