@@ -36,6 +36,9 @@ def item_record(item: Item) -> dict[str, Any]:
         "tag": item.tag,
         "digest": item.digest,
         "platforms": list(item.platforms),
+        "subject": item.subject,
+        "referrers": item.referrers or "all",
+        "upstream": [dict(verdict) for verdict in item.upstream],
     }
 
 

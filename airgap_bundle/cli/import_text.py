@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.bundle.inventory import time_text
 from airgap_bundle.cli.export_text import count_items, item_record
+from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, upstream_table
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
 
@@ -29,6 +30,8 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     """Each check that was made, who signed, and what was not checked."""
     inventory, decision = verified.inventory, verified.decision
     not_checked = [*decision.not_checked, "whether it is newer than what a destination has; push asks that"]
+    if has_verdicts(inventory):
+        not_checked.append(NOT_CHECKED_AGAIN)
     if terminal.json:
         terminal.emit(
             {
@@ -57,6 +60,9 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     )
     terminal.show(f"bundle {verified.bundle_id}")
     terminal.show(pairs([("signed by", _signers(decision))], width=terminal.width))
+    if has_verdicts(inventory):
+        terminal.show("")
+        terminal.show(upstream_table(inventory, terminal.width))
     for sentence in not_checked:
         terminal.say(f"not checked: {sentence}")
 

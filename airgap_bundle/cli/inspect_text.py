@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.inventory import time_text
 from airgap_bundle.cli.bills import bill_of
 from airgap_bundle.cli.export_text import count_items, item_record
+from airgap_bundle.cli.upstream_text import has_verdicts, upstream_table
 from airgap_bundle.core.text import size_text
 from airgap_bundle.output import cyclonedx, spdx
 from airgap_bundle.output.tables import closing_line, pairs, table
@@ -42,6 +43,9 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
                 "blobs": len(inventory.blobs),
                 "signatures": list(found.unverified_signatures),
                 "items": [item_record(item) for item in inventory.items],
+                "files": [
+                    {"name": name, "digest": layer.digest, "size": layer.size} for name, layer in found.unverified_files
+                ],
             }
         )
         return
@@ -57,6 +61,10 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
     terminal.show(f"bundle {found.bundle_id}")
     terminal.show(pairs(facts, width=terminal.width))
     rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
+    rows += [("file", name, "", layer.digest) for name, layer in found.unverified_files]
     terminal.show("")
     terminal.show(table(("KIND", "SOURCE", "PLATFORMS", "DIGEST"), rows, width=terminal.width))
+    if has_verdicts(inventory):
+        terminal.show("")
+        terminal.show(upstream_table(inventory, terminal.width))
     terminal.show(closing_line("Not verified:", found.name, count_items(inventory)))
