@@ -40,6 +40,10 @@ class Fields:
             names = ", ".join(repr(name[:80]) for name in sorted(self._left)[:5])
             raise InvalidValueError(f"{self._place or 'the document'} has fields that are not known: {names}")
 
+    def has(self, key: str) -> bool:
+        """Whether a field that may be missing is there."""
+        return key in self._left
+
     def text(self, key: str) -> str:
         """A string."""
         value = self._take(key)

@@ -30,6 +30,7 @@ from airgap_bundle.boundary.receipt import (
 from airgap_bundle.boundary.receipt_files import ReceiptFiles
 from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
 from airgap_bundle.boundary.redaction import without_secrets
+from airgap_bundle.boundary.standing import Claim, Standing
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -51,17 +52,21 @@ class Ledger:
     """The open ledger; a context manager. For one thread; several processes may have it open.
 
     `remarks` has a sentence for everything that was not as it should be when it was opened; `policies` says which
-    policy each destination is bound to.
+    policy each destination is bound to, `standing` what counts now.
     """
 
     def __init__(self, state: StateDirectory) -> None:
         self._files = ReceiptFiles(path=state.receipts_path)
         self._database = Database(state.ledger_path)
         self.policies = Enrolment(self._database)
+        self.standing = Standing(self._database)
         try:
             with self._database.writing():
+                before = self._database.create()
                 # Together: tables without the receipts beside them would be a ledger that has forgotten.
-                rebuilt = list(self._rebuild()) if self._database.create() else []
+                rebuilt = list(self._rebuild()) if not before else []
+                if before == 1:
+                    self.standing.migrate()
             self.remarks = (*rebuilt, *self._mend())
         except BaseException:
             self._database.close()
@@ -82,14 +87,16 @@ class Ledger:
         """Close the database."""
         self._database.close()
 
-    def begin(self, *, product: str, sequence: int, bundle_id: Digest, destination: str, at: datetime) -> Begun:
-        """Note that an import begins, before anything changes in the destination."""
+    def begin(
+        self, *, product: str, sequence: int, bundle_id: Digest, destination: str, at: datetime, kind: str = "push"
+    ) -> Begun:
+        """Note that an operation begins, before anything changes in the destination."""
         receipt = receipt_id(check_product(product), sequence, bundle_id, check_destination(destination))
         with self._database.writing():
             number = self._database.write(
-                "INSERT INTO imports (receipt_id, product, destination, bundle_id, sequence, started, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'begun')",
-                *(receipt, product, destination, bundle_id, sequence, moment_text(at)),
+                "INSERT INTO imports (receipt_id, product, destination, bundle_id, sequence, started, kind, state)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 'begun')",
+                *(receipt, product, destination, bundle_id, sequence, moment_text(at), kind),
             )
         return Begun(
             number=number,
@@ -99,6 +106,7 @@ class Ledger:
             bundle_id=bundle_id,
             sequence=sequence,
             started=at,
+            kind=kind,
         )
 
     def intend(self, begun: Begun, moves: Iterable[TagMove]) -> None:
@@ -123,7 +131,7 @@ class Ledger:
     def unfinished(self, product: str = "", destination: str = "") -> tuple[Begun, ...]:
         """Imports that began and did not end, oldest first; of one product or destination where that is given."""
         rows = self._database.rows(
-            "SELECT number, receipt_id, product, destination, bundle_id, sequence, started FROM imports"
+            "SELECT number, receipt_id, product, destination, bundle_id, sequence, started, kind FROM imports"
             " WHERE state = 'begun' AND ? IN ('', product) AND ? IN ('', destination) ORDER BY number",
             *(product, destination),
         )
@@ -136,6 +144,7 @@ class Ledger:
                 bundle_id=Digest(row[4]),
                 sequence=row[5],
                 started=parse_moment(row[6]),
+                kind=row[7],
             )
             for row in rows
         )
@@ -153,6 +162,33 @@ class Ledger:
         if receipt.id != begun.receipt_id:
             raise InvalidValueError(f"{receipt.id} is not the receipt of the import {begun.receipt_id}")
         return self.record(receipt)
+
+    def reinstate(
+        self,
+        begun: Begun,
+        receipt: Receipt | None,
+        claims: Iterable[Claim],
+        gone: Iterable[tuple[str, str]],
+        *,
+        at: datetime,
+    ) -> None:
+        """Note that a product went back to a receipt, or to nothing: its claims to tags, and those that are gone.
+
+        What else of the product had not ended at that destination was undone with it.
+        """
+        product, destination = begun.product, begun.destination
+        with self._database.writing():
+            self.standing.withdraw(destination, product, gone)
+            self.standing.claim(destination, claims)
+            self.standing.set_current(product, destination, receipt.id if receipt else "")
+            self._database.write(
+                "UPDATE imports SET state = 'abandoned', ended = ?, reason = 'undone by a rollback'"
+                " WHERE product = ? AND destination = ? AND state = 'begun' AND number <> ?",
+                *(moment_text(at), product, destination, begun.number),
+            )
+            self._database.write(
+                "UPDATE imports SET state = 'finished', ended = ? WHERE number = ?", moment_text(at), begun.number
+            )
 
     def record(self, receipt: Receipt) -> Receipt:
         """Keep a receipt, in the ledger and then as a file. The receipt that holds now under its id.
@@ -172,6 +208,11 @@ class Ledger:
     def get(self, receipt: str) -> Receipt | None:
         """The receipt of this id, None if there is none."""
         return self._one("SELECT raw, sha256 FROM receipts WHERE id = ? AND is_current", receipt)
+
+    def current(self, product: str, destination: str) -> Receipt | None:
+        """The receipt that is in effect for a product at a destination: complete, and not gone back from."""
+        receipt = self.standing.current(product, destination)
+        return self.get(receipt) if receipt else None
 
     def latest(self, product: str, destination: str) -> Receipt | None:
         """The receipt that was recorded last for a product at a destination, whatever kind of import it was."""
@@ -254,9 +295,11 @@ class Ledger:
     def anchors_to_keep(self, product: str, destination: str, last: int = 3) -> frozenset[tuple[str, str]]:
         """(path, anchor) of everything since the product's last three receipts that one can go back to.
 
-        Partial and held imports are nothing to go back to; they are kept where they are newer than the third.
+        Partial and held imports are nothing to go back to; they are kept where they are newer than the third. So is
+        what is current, however old it is.
         """
-        found: set[tuple[str, str]] = set()
+        current = self.current(product, destination)
+        found = {(item.path, item.anchor) for item in (current.items if current else ()) if item.anchor}
         for receipt in self.receipts(product, destination):
             if last <= 0:
                 break
@@ -282,7 +325,8 @@ class Ledger:
         """Whether the receipt is now what holds under its id, and was not before."""
         sha256 = hashlib.sha256(raw).hexdigest()
         self._database.write(
-            "UPDATE imports SET state = 'finished', ended = ? WHERE receipt_id = ? AND state = 'begun'",
+            "UPDATE imports SET state = 'finished', ended = ?"
+            " WHERE receipt_id = ? AND state = 'begun' AND kind <> 'rollback'",
             *(moment_text(receipt.finished), receipt.id),
         )
         held = self._database.rows(
@@ -307,6 +351,8 @@ class Ledger:
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     *(receipt.destination, item.path, item.tag, receipt.product, item.digest, number),
                 )
+        if is_current and not (receipt.partial or receipt.held):
+            self.standing.set_current(receipt.product, receipt.destination, receipt.id)
         return is_current
 
     def _newest_created(self, revoked: Collection[Digest]) -> datetime | None:

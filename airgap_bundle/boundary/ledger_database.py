@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Other imports hold the database for milliseconds; this long only if the disk hangs.
 _BUSY_SECONDS = 15.0
 # "ABLG": what file(1) and the next version know it by.
@@ -55,6 +55,15 @@ _SCHEMA = (
         destination TEXT PRIMARY KEY, digest TEXT NOT NULL, version INTEGER NOT NULL, since TEXT NOT NULL)
         STRICT, WITHOUT ROWID""",
 )
+# What version 2 has more: what an operation does (push, publish, promote, rollback), and which receipt is in effect.
+_SINCE_2 = (
+    "ALTER TABLE imports ADD COLUMN kind TEXT NOT NULL DEFAULT 'push'",
+    """CREATE TABLE standing (
+        product TEXT NOT NULL, destination TEXT NOT NULL, receipt TEXT NOT NULL, PRIMARY KEY (product, destination))
+        STRICT, WITHOUT ROWID""",
+    "CREATE INDEX imports_by_state ON imports (state)",
+    "CREATE INDEX tags_of_a_product ON tags (destination, product)",
+)
 
 
 class Database:
@@ -82,8 +91,8 @@ class Database:
         """Close the file."""
         self._connection.close()
 
-    def create(self) -> bool:
-        """Make the tables if the file is empty; whether it was. To be called within `writing`.
+    def create(self) -> int:
+        """Make the tables that are missing; the version that the file had, 0 if it was empty. Within `writing`.
 
         A file of a newer version, or of another program, raises `HostError`.
         """
@@ -96,14 +105,15 @@ class Database:
                 hint="use the newer version of airgap-bundle on this machine",
             )
         if version == SCHEMA_VERSION and application == _APPLICATION_ID:
-            return False
-        if version or application or self.rows("SELECT 1 FROM sqlite_schema LIMIT 1"):
+            return SCHEMA_VERSION
+        is_older = version > 0 and application == _APPLICATION_ID
+        if not is_older and (version or application or self.rows("SELECT 1 FROM sqlite_schema LIMIT 1")):
             raise _damaged(self._path, "it is a database of something else")
-        for statement in _SCHEMA:
+        for statement in _SINCE_2 if is_older else (*_SCHEMA, *_SINCE_2):
             self.write(statement)
         self.write(f"PRAGMA application_id = {_APPLICATION_ID}")
         self.write(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        return True
+        return int(version)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

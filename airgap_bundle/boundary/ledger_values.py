@@ -41,7 +41,10 @@ class TagMove:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begun:
-    """An import that began and neither finished nor was abandoned: running now, or killed."""
+    """An operation that began and neither finished nor was abandoned: running now, or killed.
+
+    `kind` is push, publish, promote or rollback; `receipt_id` what it makes, moves the tags of, or goes back to.
+    """
 
     number: int
     receipt_id: str
@@ -50,3 +53,4 @@ class Begun:
     bundle_id: Digest
     sequence: int
     started: datetime
+    kind: str = "push"

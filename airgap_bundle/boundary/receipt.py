@@ -190,11 +190,57 @@ class AuditHead:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """A file that was given when held images were published, such as the report of a scanner: name, digest, size."""
+
+    name: str
+    digest: Digest
+    size: int
+
+    def __post_init__(self) -> None:
+        """Check the name and the number."""
+        _check_text(name=self.name)
+        _check_number(size=self.size)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publication:
+    """How held images got their tags: when, on which evidence, and who approved.
+
+    `held` is the digest of the receipt as it was while they were held: the bytes that the approvals are over.
+    """
+
+    at: datetime
+    held: Digest
+    evidence: tuple[Evidence, ...] = ()
+    approvals: tuple[SignedBy, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the moment."""
+        check_moment(self.at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """Where images were promoted from: the receipt there by its id, and the digest of its bytes."""
+
+    destination: str
+    receipt: str
+    digest: Digest
+
+    def __post_init__(self) -> None:
+        """Check the texts."""
+        check_destination(self.destination)
+        check_tag(self.receipt)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
     """The record of one import.
 
     `partial` is true for `--only`, `held` for `--hold`. `created` is the bundle's own time, `started` and `finished`
-    are those of the import. `previous` is the id of the receipt that was the product's last at this destination, or "".
+    are those of the import. `previous` is the id of the receipt that was in effect before it, or "". `publication` is
+    there where the images were held first, `promotion` where they came from another registry inside.
     """
 
     bundle_id: Digest
@@ -217,6 +263,8 @@ class Receipt:
     overrides: tuple[Override, ...] = ()
     totals: Totals = field(default_factory=Totals)
     previous: str = ""
+    publication: Publication | None = None
+    promotion: Promotion | None = None
 
     def __post_init__(self) -> None:
         """Check what the parts do not check themselves."""
@@ -261,11 +309,16 @@ def inheriting(receipt: Receipt, earlier: Receipt | None, moved: Mapping[TagKey,
 
     On the second run a tag points to the new image already; without this a repeated import could not be undone.
     `moved` has what earlier runs noted before they moved a tag, by path, tag and new digest; `earlier` is the receipt
-    that is there under the same id.
+    that is there under the same id. What was published or promoted once stays so.
     """
     before: dict[TagKey, Digest | None] = {}
     if earlier is not None:
-        receipt = replace(receipt, previous=earlier.previous)
+        receipt = replace(
+            receipt,
+            previous=earlier.previous,
+            publication=receipt.publication or earlier.publication,
+            promotion=receipt.promotion or earlier.promotion,
+        )
         before = {(item.path, item.tag, item.digest): item.previous for item in earlier.items if item.tag}
     before.update(moved)
     return replace(receipt, items=tuple(_inheriting_item(item, before) for item in receipt.items))

@@ -13,10 +13,13 @@ from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
+    Evidence,
     MapRule,
     Outcome,
     Override,
     PolicyUsed,
+    Promotion,
+    Publication,
     Receipt,
     ReceiptItem,
     SignedBy,
@@ -55,9 +58,7 @@ def dump_receipt(receipt: Receipt) -> bytes:
             "map": [{"from": rule.pattern, "to": rule.target} for rule in receipt.map],
             "partial": receipt.partial,
             "held": receipt.held,
-            "signers": [
-                {"signer": s.signer, "method": s.method, "key": s.key, "roles": list(s.roles)} for s in receipt.signers
-            ],
+            "signers": [_signed_by_value(one) for one in receipt.signers],
             "policy": {"version": receipt.policy.version, "digest": receipt.policy.digest},
             "overrides": [{"option": o.option, "value": o.value, "reason": o.reason} for o in receipt.overrides],
             "started": moment_text(receipt.started),
@@ -72,6 +73,7 @@ def dump_receipt(receipt: Receipt) -> bytes:
             },
             "audit": {"records": receipt.audit.records, "head": receipt.audit.digest},
             "previous": receipt.previous,
+            **_later_values(receipt),
         }
     )
     if len(raw) > MAX_RECEIPT_BYTES:
@@ -111,6 +113,8 @@ def parse_receipt(raw: bytes) -> Receipt:
             totals=fields.inner("totals", _totals),
             audit=fields.inner("audit", lambda f: AuditHead(records=f.number("records"), digest=f.digest("head"))),
             previous=fields.text("previous"),
+            publication=fields.inner("publication", _publication) if fields.has("publication") else None,
+            promotion=fields.inner("promotion", _promotion) if fields.has("promotion") else None,
         )
     if named != receipt.id:
         raise InvalidValueError(f"the id {named[:160]!r} is not that of its content, {receipt.id}")
@@ -159,6 +163,42 @@ def receipt_artifact(raw: bytes) -> tuple[Descriptor, Descriptor, Document]:
 
 def _descriptor_value(descriptor: Descriptor) -> dict[str, object]:
     return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
+
+
+def _signed_by_value(one: SignedBy) -> Mapping[str, object]:
+    return {"signer": one.signer, "method": one.method, "key": one.key, "roles": list(one.roles)}
+
+
+def _later_values(receipt: Receipt) -> Mapping[str, object]:
+    """The fields that only some receipts have."""
+    found: dict[str, object] = {}
+    if (one := receipt.publication) is not None:
+        found["publication"] = {
+            "at": moment_text(one.at),
+            "held": one.held,
+            "evidence": [{"name": file.name, "digest": file.digest, "size": file.size} for file in one.evidence],
+            "approvals": [_signed_by_value(approval) for approval in one.approvals],
+        }
+    if (came := receipt.promotion) is not None:
+        found["promotion"] = {"destination": came.destination, "receipt": came.receipt, "digest": came.digest}
+    return found
+
+
+def _publication(fields: Fields) -> Publication:
+    return Publication(
+        at=fields.moment("at"),
+        held=fields.digest("held"),
+        evidence=fields.each(
+            "evidence", lambda f: Evidence(name=f.text("name"), digest=f.digest("digest"), size=f.number("size"))
+        ),
+        approvals=fields.each("approvals", _signed_by),
+    )
+
+
+def _promotion(fields: Fields) -> Promotion:
+    return Promotion(
+        destination=fields.text("destination"), receipt=fields.text("receipt"), digest=fields.digest("digest")
+    )
 
 
 def _item_value(item: ReceiptItem) -> Mapping[str, object]:

@@ -313,7 +313,7 @@ def test_a_ledger_of_a_newer_version_is_refused_unchanged(state: StateDirectory)
     with Ledger.open(state):
         pass
     with closing(sqlite3.connect(state.ledger_path)) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     before = state.ledger_path.read_bytes()
     with pytest.raises(HostError) as caught:
         Ledger.open(state)
