@@ -8,6 +8,7 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.cli.policy import add_policy
 from airgap_bundle.output.terminal import Terminal
 
 app = frame.make_app(
@@ -20,7 +21,7 @@ app = frame.make_app(
       --policy policy.yaml
     """,
 )
-policy_app = frame.add_group(app, "policy", "The policy: what the inside trusts.")
+add_policy(app)
 audit_app = frame.add_group(app, "audit", "The audit trail: who brought in what, and what was refused.")
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
@@ -89,7 +90,7 @@ def verify(
     watch = clock.Stopwatch()
     overrides = requests.read_overrides(None, allow_expired, reason)
     verified, steps = importing.verify_bundle(
-        bundle, importing.find_policy(policy), clock.now(), terminal.report, overrides
+        bundle, importing.find_policy(policy, terminal.report), clock.now(), terminal.report, overrides
     )
     import_text.show_verdict(bundle, verified, steps, watch.seconds, terminal)
 
@@ -269,46 +270,6 @@ def status(state: options.StateDirectory = None, *, terminal: Terminal) -> None:
 
     with Ledger.open(StateDirectory.open(state)) as ledger:
         import_text.show_status(ledger, terminal)
-
-
-@frame.command(
-    policy_app,
-    "init",
-    examples="""
-    airgap-import policy init --openpgp release.asc -o policy.yaml
-    """,
-)
-def policy_init(
-    openpgp: Annotated[
-        Path, typer.Option("--openpgp", metavar="KEY.asc", help="The signer's OpenPGP key.", show_default=False)
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The policy to write.", show_default=False)
-    ],
-    signer: Annotated[str, typer.Option("--signer", metavar="NAME", help="What the signer is called.")] = "release",
-    *,
-    terminal: Terminal,
-) -> None:
-    """Write the simplest policy: one signer who holds every role, every product, every repository."""
-    from airgap_bundle.boundary import policies
-    from airgap_bundle.cli import import_text
-
-    import_text.show_new_policy(policies.write_initial_policy(openpgp, output, signer), output, terminal)
-
-
-@frame.command(
-    policy_app,
-    "show",
-    examples="""
-    airgap-import policy show --policy policy.yaml
-    """,
-)
-def policy_show(policy: options.PolicyFile = None, *, terminal: Terminal) -> None:
-    """Say whom the policy trusts with what, and what of it ends within 60 days."""
-    from airgap_bundle.boundary import importing
-    from airgap_bundle.cli import clock, policy_text
-
-    policy_text.show_policy(importing.find_policy(policy), clock.now(), terminal)
 
 
 @frame.command(

@@ -88,15 +88,14 @@ def read_request(
 def read_overrides(allow_older: str | None, allow_expired: str | None, reason: str) -> Overrides:
     """The overrides that were asked for. They are options only: no variable can set them."""
     return Overrides(
-        allow_older=_bundle_id("--allow-older", allow_older),
-        allow_expired=_bundle_id("--allow-expired", allow_expired),
+        allow_older=read_bundle_id("--allow-older", allow_older) if allow_older is not None else None,
+        allow_expired=read_bundle_id("--allow-expired", allow_expired) if allow_expired is not None else None,
         reason=reason,
     )
 
 
-def _bundle_id(option: str, text: str | None) -> Digest | None:
-    if text is None:
-        return None
+def read_bundle_id(option: str, text: str) -> Digest:
+    """The id of a bundle, as `inspect` shows it."""
     try:
         return Digest(text)
     except InvalidValueError as error:

@@ -26,11 +26,15 @@ _MAX_SIGNATURE_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeySignature:
-    """What such a file says: the hash that was signed, its name for `hashlib`, and the signature. Nothing verified."""
+    """What such a file says: the hash that was signed, its name for `hashlib`, and the signature. Nothing verified.
+
+    `unverified_hint` is how the file names its key.
+    """
 
     unverified_hash: str
     unverified_digest: bytes
     unverified_signature: bytes
+    unverified_hint: str = ""
 
 
 def dump(*, spki_digest: bytes, hash_name: str, digest: bytes, signature: bytes) -> bytes:
@@ -70,6 +74,7 @@ def parse(raw: bytes) -> KeySignature:
         unverified_hash=HASHES[algorithm],
         unverified_digest=_bytes(digest, "digest"),
         unverified_signature=signature,
+        unverified_hint=str(hint.get("hint", "")),
     )
 
 

@@ -33,6 +33,8 @@ MAX_ROOT_BYTES = 1024 * 1024
 # Where sigstore keeps what belongs to the public instance.
 _PUBLIC_STORE = "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev"
 _SUBJECT_ALTERNATIVE_NAME = "2.5.29.17"
+# Where Fulcio writes the OIDC issuer, as sigstore reads it.
+_ISSUER = "1.3.6.1.4.1.57264.1.1"
 # What sigstore and the parsers below it raise on input of a wrong shape, beside its own `Error`.
 _SHAPE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 
@@ -66,6 +68,29 @@ def file_name(issuer: str, identity: str) -> str:
     """What the signature of an identity is called in a bundle."""
     digest = hashlib.sha256(f"{issuer}\n{identity}".encode()).hexdigest()
     return f"keyless-{digest[:16]}.sigstore.json"
+
+
+def read_signer(bundle: bytes, data: bytes, *, name: str) -> tuple[str, str]:
+    """Identity and issuer that the certificate in a Sigstore bundle names, unverified: nobody vouches for it here.
+
+    `InvalidValueError` where it is no such bundle, `TrustError` where its signature is not one over `data` by that
+    certificate.
+    """
+    from sigstore.models import Bundle  # noqa: PLC0415 - 300 ms, and few commands need it
+
+    try:
+        strictjson.parse_object(bundle, max_bytes=MAX_BUNDLE_BYTES, floats=True)
+        parsed = Bundle.from_json(bundle)
+        certificate = parsed.signing_certificate
+        identity = _alternative_names(certificate)[0]
+        issuer = [e.value.value for e in certificate.extensions if e.oid.dotted_string == _ISSUER][0].decode()  # noqa: RUF015 - what is missing is an IndexError
+    except _refusals() as error:
+        raise InvalidValueError(f"no Sigstore bundle with a certificate: {error}") from error
+    try:
+        keys.check_signature(data, parsed.signature, certificate.public_key())
+    except _refusals() as error:
+        raise TrustError("AB-TRUST-BAD-SIGNATURE", f"{name} is not a signature over these bytes: {error}") from error
+    return identity, issuer
 
 
 def check_trusted_root(raw: bytes) -> None:
@@ -211,17 +236,21 @@ def _identity(certificate: Any, who: KeylessIdentity) -> str:
     """The identity to ask for: the policy's, or the one of the certificate that its pattern describes in full."""
     if who.identity:
         return who.identity
-    names = [
+    names = _alternative_names(certificate)
+    # `$` would let a line feed through at the end; fullmatch does not.
+    if len(names) != 1 or re.fullmatch(who.identity_pattern.removesuffix("$"), names[0]) is None:
+        raise InvalidValueError("the identity in its certificate is another one")
+    return names[0]
+
+
+def _alternative_names(certificate: Any) -> list[str]:
+    return [
         name.value
         for extension in certificate.extensions
         if extension.oid.dotted_string == _SUBJECT_ALTERNATIVE_NAME
         for name in extension.value
         if isinstance(name.value, str)
     ]
-    # `$` would let a line feed through at the end; fullmatch does not.
-    if len(names) != 1 or re.fullmatch(who.identity_pattern.removesuffix("$"), names[0]) is None:
-        raise InvalidValueError("the identity in its certificate is another one")
-    return names[0]
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,7 @@ SubjectPublicKeyInfo, as cosign's bundles and our file names do. Whose key it is
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -119,6 +120,22 @@ def sign(data: bytes, private_pem: bytes, *, passphrase: bytes | None = None) ->
         signature=signature,
     )
     return SignedByKey(data=bundle, fingerprint=public.fingerprint)
+
+
+def check_signature(data: bytes, signature: bytes, key: PublicKeyTypes) -> None:
+    """Refuse (`InvalidValueError`) a signature over `data` that does not hold, with a hash that goes with the key."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 50 ms
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - 50 ms
+
+    public = _checked(key)
+    own = _CURVE_HASHES[public.key_size] if isinstance(public, ec.EllipticCurvePublicKey) else "sha256"
+    # Keyless clients hash with SHA-256 whatever the curve, cosign with what goes with it.
+    for name in dict.fromkeys((own, "sha256")):
+        claimed = key_bundle.KeySignature(unverified_hash=name, unverified_digest=b"", unverified_signature=signature)
+        with suppress(InvalidSignature):
+            _verify(data, claimed, public)
+            return
+    raise InvalidValueError("the signature is over something else, or by another key")
 
 
 def parser_errors() -> tuple[type[Exception], ...]:

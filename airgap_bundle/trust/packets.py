@@ -115,7 +115,7 @@ def parse_public_key(data: bytes) -> PublicKey:
     keys: list[KeyPacket] = []
     user_ids: list[str] = []
     lifetime: tuple[int, int] = (0, 0)
-    for tag, body in _packets(binary):
+    for tag, body in read_packets(binary):
         if tag in {_SECRET_KEY, _SECRET_SUBKEY}:
             raise InvalidValueError("holds a secret key; only the public key may leave the signer's keyring")
         if tag not in _KEY_PACKETS:
@@ -144,7 +144,7 @@ def split_keyring(data: bytes) -> tuple[bytes, ...]:
     if len(binary) > MAX_KEY_BYTES:
         raise InvalidValueError(f"{len(binary)} bytes, more than {MAX_KEY_BYTES}")
     starts, position = [], 0
-    for tag, body in _packets(binary):
+    for tag, body in read_packets(binary):
         _, body_at, _ = _header(binary, position)
         if tag == _PUBLIC_KEY:
             starts.append(position)
@@ -170,7 +170,7 @@ def check_single_signature(data: bytes, *, over_text: bool = False) -> None:
         raise InvalidValueError(f"{len(data)} bytes, more than {MAX_SIGNATURE_BYTES}")
     if not data[0] & 0x80:
         raise InvalidValueError("not a binary OpenPGP signature (armored ones are not taken)")
-    packets = list(_packets(data))
+    packets = list(read_packets(data))
     if len(packets) != 1 or packets[0][0] != _SIGNATURE:
         raise InvalidValueError(f"{len(packets)} OpenPGP packets instead of one signature")
     body = packets[0][1]
@@ -180,7 +180,7 @@ def check_single_signature(data: bytes, *, over_text: bool = False) -> None:
         raise InvalidValueError(f"a signature over something else than {'text' if over_text else 'binary data'}")
 
 
-def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
+def read_packets(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Tag and body of each packet. Every byte belongs to one; no partial or indeterminate lengths."""
     position = count = 0
     while position < len(data):
@@ -200,28 +200,29 @@ def _header(data: bytes, position: int) -> tuple[int, int, int]:
     if not first & 0x80:
         raise InvalidValueError("bytes that belong to no OpenPGP packet")
     if first & 0x40:
-        length, width = _new_length(data, position + 1)
+        length, width = read_length(data, position + 1)
         return first & 0x3F, position + 1 + width, length
     kind = first & 0x03
     if kind == 3:  # noqa: PLR2004 - indeterminate length
         raise InvalidValueError("an OpenPGP packet without a length")
     width = 1 << kind
-    return (first >> 2) & 0x0F, position + 1 + width, _integer(data, position + 1, width)
+    return (first >> 2) & 0x0F, position + 1 + width, read_integer(data, position + 1, width)
 
 
-def _new_length(data: bytes, position: int) -> tuple[int, int]:
+def read_length(data: bytes, position: int) -> tuple[int, int]:
     """A length in the new format, and how many bytes it takes; subpackets use it too."""
-    first = _integer(data, position, 1)
+    first = read_integer(data, position, 1)
     if first < 192:  # noqa: PLR2004 - RFC 9580 section 4.2.1
         return first, 1
     if first < 224:  # noqa: PLR2004 - RFC 9580 section 4.2.1
-        return ((first - 192) << 8) + _integer(data, position + 1, 1) + 192, 2
+        return ((first - 192) << 8) + read_integer(data, position + 1, 1) + 192, 2
     if first == 255:  # noqa: PLR2004 - RFC 9580 section 4.2.1
-        return _integer(data, position + 1, 4), 5
+        return read_integer(data, position + 1, 4), 5
     raise InvalidValueError("an OpenPGP packet in parts")
 
 
-def _integer(data: bytes, position: int, width: int) -> int:
+def read_integer(data: bytes, position: int, width: int) -> int:
+    """An integer of `width` bytes."""
     if position + width > len(data):
         raise InvalidValueError("an OpenPGP packet is cut short")
     return int.from_bytes(data[position : position + width], "big")
@@ -229,7 +230,7 @@ def _integer(data: bytes, position: int, width: int) -> int:
 
 def _key_packet(body: bytes) -> KeyPacket:
     """Version, time, algorithm and fingerprint of a key. RFC 9580 sections 5.5.2 and 5.5.4."""
-    version = _integer(body, 0, 1)
+    version = read_integer(body, 0, 1)
     if version == 4:  # noqa: PLR2004 - the version of RFC 4880
         # The fingerprint of a version 4 key is SHA-1 by definition; nothing here signs with it.
         digest = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body, usedforsecurity=False)
@@ -240,10 +241,10 @@ def _key_packet(body: bytes) -> KeyPacket:
         material = 10
     else:
         raise InvalidValueError(f"a key of version {version}; versions 4 to 6 are read")
-    algorithm = _integer(body, 5, 1)
+    algorithm = read_integer(body, 5, 1)
     return KeyPacket(
         fingerprint=digest.hexdigest(),
-        created=datetime.fromtimestamp(_integer(body, 1, 4), UTC),
+        created=datetime.fromtimestamp(read_integer(body, 1, 4), UTC),
         algorithm=algorithm,
         weakness=_weakness(algorithm, body, material),
     )
@@ -252,7 +253,7 @@ def _key_packet(body: bytes) -> KeyPacket:
 def _weakness(algorithm: int, body: bytes, material: int) -> str:
     if algorithm == _DSA_ALGORITHM:
         return "a DSA key"
-    if algorithm in _RSA_ALGORITHMS and (bits := _integer(body, material, 2)) < _MIN_RSA_BITS:
+    if algorithm in _RSA_ALGORITHMS and (bits := read_integer(body, material, 2)) < _MIN_RSA_BITS:
         return f"an RSA key of {bits} bits"
     return ""
 
@@ -266,14 +267,14 @@ def _unverified_lifetime(body: bytes) -> tuple[int, int]:
         return (0, 0)
     created = lifetime = 0
     try:
-        position, end = 6, 6 + _integer(body, 4, 2)
+        position, end = 6, 6 + read_integer(body, 4, 2)
         while position < end:
-            length, width = _new_length(body, position)
-            kind = _integer(body, position + width, 1) & 0x7F
+            length, width = read_length(body, position)
+            kind = read_integer(body, position + width, 1) & 0x7F
             if kind == _SUBPACKET_CREATED:
-                created = _integer(body, position + width + 1, 4)
+                created = read_integer(body, position + width + 1, 4)
             elif kind == _SUBPACKET_KEY_LIFETIME:
-                lifetime = _integer(body, position + width + 1, 4)
+                lifetime = read_integer(body, position + width + 1, 4)
             position += width + length
     except InvalidValueError:
         return (0, 0)

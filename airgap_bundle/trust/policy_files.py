@@ -46,22 +46,28 @@ def policy_location(option: str | None, environ: Mapping[str, str], *, system: s
     return path
 
 
-def load_policy(path: str | Path) -> Policy:
+def load_policy(path: str | Path, *, is_proven: bool = False) -> Policy:
     """Read the policy in a file of at most 4 MiB that nobody but its owner's circle can change.
+
+    `is_proven`: who may change the file does not matter, because its content is compared with a digest or signatures
+    before it is believed, as that of a new policy on a medium.
 
     Refused (`TrustError`): a file or a directory of it that every user of the machine may write, and a file or a
     symbolic link owned by somebody who is neither root nor the one who runs this. `DocumentError` where it is no
     policy, `HostError` where it cannot be read.
     """
     file = Path(path)
-    policy = parse_policy(_read(file, MAX_POLICY_BYTES), str(path))
+    policy = parse_policy(_read(file, MAX_POLICY_BYTES, is_proven=is_proven), str(path))
     pinned = {who.trusted_root_digest: who.trusted_root_file for s in policy.signers.values() for who in s.keyless}
-    return replace(policy, trusted_roots={digest: _root(file, name, digest) for digest, name in pinned.items()})
+    return replace(
+        policy,
+        trusted_roots={digest: _root(file, name, digest, is_proven=is_proven) for digest, name in pinned.items()},
+    )
 
 
-def _root(policy: Path, name: str, digest: Digest) -> bytes:
+def _root(policy: Path, name: str, digest: Digest, *, is_proven: bool) -> bytes:
     """A trusted root that the policy pins: whoever wrote the file, its digest decides."""
-    raw = _read(policy.parent / name, MAX_ROOT_BYTES)
+    raw = _read(policy.parent / name, MAX_ROOT_BYTES, is_proven=is_proven)
     if Digest.of(raw) != digest:
         raise DocumentError(
             "AB-POLICY-KEY",
@@ -71,7 +77,7 @@ def _root(policy: Path, name: str, digest: Digest) -> bytes:
     return raw
 
 
-def _read(path: Path, max_bytes: int) -> bytes:
+def _read(path: Path, max_bytes: int, *, is_proven: bool) -> bytes:
     name = printable(str(path))
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -83,7 +89,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise UsageError("AB-POLICY-FILE", f"the policy {name} is not a regular file")
-        _check_owner(path, state, name)
+        if not is_proven:
+            _check_owner(path, state, name)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             raw = file.read(max_bytes + 1)
     except OSError as error:
