@@ -121,7 +121,13 @@ def main() -> None:
     templates = [(tuple(keys), text) for keys, text in request["templates"]]
     try:
         renderer = LibraryRenderer(archive.pack(files), request["values"], files)
-        result = sweep.sweep(renderer, templates, seconds=request["seconds"], only_base=request["only_base"])
+        result = sweep.sweep(
+            renderer,
+            templates,
+            seconds=request["seconds"],
+            absent=[tuple(keys) for keys in request["absent"]],
+            only_base=request["only_base"],
+        )
     except helm_python.HelmError as error:
         result = sweep.Sweep(trouble=str(error)[:4000])
     answer = {

@@ -39,7 +39,13 @@ def render(program: str, chart: Chart, values: Sequence[str], seconds: float, *,
     """See `rendering.render`."""
     with tempfile.TemporaryDirectory() as home:
         renderer = ProgramRenderer(program, chart, values, Path(home))
-        return sweep(renderer, rendering.template_sources(chart), seconds=seconds, only_base=only_base)
+        return sweep(
+            renderer,
+            rendering.template_sources(chart),
+            seconds=seconds,
+            absent=rendering.absent_values(chart),
+            only_base=only_base,
+        )
 
 
 class ProgramRenderer:

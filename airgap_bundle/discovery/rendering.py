@@ -60,6 +60,14 @@ def template_sources(chart: Chart, keys: Keys = ()) -> list[tuple[Keys, str]]:
     return sources
 
 
+def absent_values(chart: Chart, keys: Keys = ()) -> list[Keys]:
+    """The paths of values for dependencies that are declared and not there."""
+    paths = [(*keys, one.alias or one.name) for one in chart.missing]
+    for subchart in chart.subcharts:
+        paths += absent_values(subchart, (*keys, subchart.name))
+    return paths
+
+
 def _library_directory() -> str | None:
     """Where `helm_python` is installed, without loading it."""
     spec = importlib.util.find_spec("helm_python")
@@ -70,6 +78,7 @@ def _in_child(directory: str, chart: Chart, values: Sequence[str], seconds: floa
     request = {
         "files": {name: base64.b64encode(raw).decode() for name, raw in chart.whole.items()},
         "templates": [[list(keys), text] for keys, text in template_sources(chart)],
+        "absent": [list(keys) for keys in absent_values(chart)],
         "values": list(values),
         "seconds": seconds,
         "only_base": only_base,

@@ -23,7 +23,9 @@ _MAX_STUBS_FOR_A_SWITCH = 3
 _MAX_TOGETHER = 24
 _MAX_DROPPED = 5
 # A line that may hold an image, or the map of one.
-_TELLING = re.compile(r"[iI][mM][aA][gG][eE]|[A-Za-z0-9]/[A-Za-z0-9]|[a-z0-9]:[a-z0-9]|repository|tag:|digest")
+_TELLING = re.compile(r"[iI][mM][aA][gG][eE]|[A-Za-z0-9]/[\w./-]+:[A-Za-z0-9]|@sha256:|repository|[tT]ag:|digest")
+# How many unlikely switches are turned at once, to see whether any of them brings anything.
+_GROUP = 6
 # Some charts write the time into every pod, so that each rendering is a new one.
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:.*")
 
@@ -72,13 +74,24 @@ class Sweep:
 
 
 def sweep(
-    renderer: Renderer, templates: Sequence[tuple[Keys, str]], *, seconds: float, only_base: bool = False
+    renderer: Renderer,
+    templates: Sequence[tuple[Keys, str]],
+    *,
+    seconds: float,
+    absent: Sequence[Keys] = (),
+    only_base: bool = False,
 ) -> Sweep:
     """Render everything within `seconds`.
 
-    `templates` are the sources, each with the path of the values that its chart sees.
+    `templates` are the sources, each with the path of the values that its chart sees; `absent` the paths of values for
+    charts that are not there.
     """
-    return _Sweeper(renderer, templates, time.monotonic() + seconds).run(only_base=only_base)
+    return _Sweeper(renderer, templates, time.monotonic() + seconds).run(absent, only_base=only_base)
+
+
+def _telling(text: str) -> set[str]:
+    """The lines that may hold an image, without the time of day."""
+    return {_MOMENT.sub("", line) for line in text.split("\n") if _TELLING.search(line)}
 
 
 class _Sweeper:
@@ -92,21 +105,40 @@ class _Sweeper:
         self._lines: dict[str, set[str]] = {}
         self._result = Sweep()
 
-    def run(self, *, only_base: bool) -> Sweep:
+    def run(self, absent: Sequence[Keys], *, only_base: bool) -> Sweep:
         base = self._base()
         if base is None or only_base:
             return self._result
         self._result.values = self._renderer.values(base)
-        found = switches(self._result.values, self._templates)
+        found = switches(self._result.values, self._templates, absent)
+        likely = [switch for switch in found if switch.likely]
+        groups = [[switch] for switch in likely]
+        for unlikely in ([s for s in found if not s.likely and s.filled is filled] for filled in (False, True)):
+            groups += [unlikely[start : start + _GROUP] for start in range(0, len(unlikely), _GROUP)]
         worked: list[Switch] = []
-        for number, switch in enumerate(found):
+        while groups:
             if self._left <= 0 or time.monotonic() > self._deadline:
-                self._result.untried = len(found) - number
+                self._result.untried = sum(map(len, groups))
                 break
-            if self._turn(switch, base):
-                worked.append(switch)
-        self._together([switch for switch in worked if switch.value is True], base)
+            group = groups.pop(0)
+            if len(group) == 1:
+                worked += group if self._turn(group[0], base) else []
+            elif self._brings_something(group, base):
+                groups = [group[: len(group) // 2], group[len(group) // 2 :], *groups]
+        self._together([switch for switch in worked if switch.value is True and switch.likely], base)
         return self._result
+
+    def _brings_something(self, group: list[Switch], base: Mapping[str, Any]) -> bool:
+        """Whether these switches, all turned at once, change a line that may hold an image, or cannot be rendered."""
+        overrides = dict(base)
+        for switch in group:
+            overrides = merged(overrides, switch.alone)
+        self._left -= 1
+        try:
+            texts = self._renderer.render(overrides)
+        except RenderError:
+            return True
+        return any(_telling(text) - self._lines.get(template, set()) for template, text in texts.items())
 
     def _base(self) -> dict[str, Any] | None:
         """The chart as it is, with what it demands stubbed; None if it cannot be rendered at all."""
@@ -127,7 +159,7 @@ class _Sweeper:
         trouble = ""
         for overrides in [switch.overrides, *([switch.alone] if switch.above else [])]:
             try:
-                self._attempt(merged(base, overrides), _MAX_STUBS_FOR_A_SWITCH, switch.label)
+                self._attempt(merged(base, overrides), 0 if switch.filled else _MAX_STUBS_FOR_A_SWITCH, switch.label)
             except RenderError as error:
                 trouble = trouble or str(error)
             else:
@@ -181,7 +213,7 @@ class _Sweeper:
             if (template, text) in self._seen or template.endswith("NOTES.txt"):
                 continue
             self._seen.add((template, text))
-            lines = {_MOMENT.sub("", line) for line in text.split("\n") if _TELLING.search(line)}
+            lines = _telling(text)
             known = self._lines.setdefault(template, set())
             # A switch that only changes ports and labels brings no image; reading it all again would take seconds.
             if text.strip() and (not switch or lines - known):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle.discovery.values import STUB, Keys, get, leaves, merged, nested, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _ACTION = re.compile(r"\{\{-?(.{1,2000}?)-?\}\}", re.DOTALL)
 _CONDITION = re.compile(r"\s*(?:if|else if|with|else with)\b|\b(?:and|or|not|eq|ne|ternary|has|default)\b")
@@ -48,6 +48,8 @@ class Switch:
     above: tuple[Keys, ...] = ()
     # Whether the value is made up: that it cannot be rendered says nothing then.
     filled: bool = False
+    # Whether it looks like one that brings something along; the others are tried several at a time.
+    likely: bool = True
 
     @property
     def label(self) -> str:
@@ -71,33 +73,38 @@ class Switch:
         return merged(result, self.alone)
 
 
-def switches(values: Mapping[str, Any], templates: Iterable[tuple[Keys, str]]) -> list[Switch]:
+def switches(
+    values: Mapping[str, Any], templates: Iterable[tuple[Keys, str]], absent: Sequence[Keys] = ()
+) -> list[Switch]:
     """All switches, the likeliest first, none twice.
 
-    `templates` are texts with the path that the values of their chart have (`()` for the outermost one).
+    `templates` are texts with the path that the values of their chart have (`()` for the outermost one). What lies
+    below a path in `absent` is for charts that are not there.
     """
-    flat = list(leaves(values))
+    flat = [(keys, value) for keys, value in leaves(values) if not any(keys[: len(one)] == one for one in absent)]
     off = [keys for keys, value in flat if value is False and not _INNER.search(keys[-1])]
     enabling = {keys for keys in off if _ENABLING.search(keys[-1])}
     asked, compared = _mentions(templates)
     result: dict[tuple[Keys, str], Switch] = {}
 
-    def add(keys: Keys, value: object, *, filled: bool = False) -> None:
+    def add(keys: Keys, value: object, *, filled: bool = False, likely: bool = True) -> None:
         above = tuple(sorted(one for one in enabling if one != keys and one[:-1] == keys[: len(one) - 1]))
-        result.setdefault((keys, repr(value)), Switch(keys=keys, value=value, above=above, filled=filled))
+        result.setdefault(
+            (keys, repr(value)), Switch(keys=keys, value=value, above=above, filled=filled, likely=likely)
+        )
 
     for keys in [*sorted(enabling, key=lambda k: (len(k), k)), *(k for k in off if k not in enabling)]:
-        add(keys, value=True)
+        add(keys, value=True, likely=keys in enabling)
     for keys, word in compared:
         if get(values, keys) != word:
             add(keys, word)
     for keys in asked:
         value = get(values, keys)
         if not value and value is not False and not _NAMING.search(keys[-1]):
-            add(keys, _filled(keys, value), filled=True)
+            add(keys, _filled(keys, value), filled=True, likely=False)
     for keys, value in flat:
         if value is True and not _INNER.search(keys[-1]):
-            add(keys, value=False)
+            add(keys, value=False, likely=_ENABLING.search(keys[-1]) is not None)
     return list(result.values())
 
 
