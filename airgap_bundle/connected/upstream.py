@@ -8,11 +8,13 @@ it is while upstream adds more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.upstream_evidence import find_candidates, read_content
 from airgap_bundle.connected.upstream_judging import judge
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.core.text import count_text
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.connected.upstream_demands import Demand
     from airgap_bundle.connected.upstream_evidence import Candidate
-    from airgap_bundle.core.content import Digest
     from airgap_bundle.core.oci import Reference
     from airgap_bundle.manifest.locked import LockedItem
 
@@ -55,8 +56,7 @@ class Upstream:
             return replace(item, verdicts=())
         # 2.
         signed = item.original.digest if item.original is not None else item.digest
-        earlier = {verdict.get("signature") for verdict in item.verdicts}
-        found = sorted(find_candidates(self.sources, reference, signed), key=lambda each: each.manifest not in earlier)
+        found = find_candidates(self.sources, reference, signed, _named(item))
         # 3.
         look = _Look(sources=self.sources, reference=reference, signed=signed, candidates=found, contents={})
         verdicts = [look.verdict(demand, item.source) for demand in demands]
@@ -104,6 +104,15 @@ class _Look:
 
     def _read_signed(self) -> bytes:
         return self.sources.document(self.reference.host, self.reference.repository, self.signed).raw
+
+
+def _named(item: LockedItem) -> list[Digest]:
+    """The manifests that the verdicts of an earlier lock name; whatever else somebody wrote there is passed over."""
+    digests: dict[Digest, None] = {}
+    for verdict in item.verdicts:
+        with suppress(InvalidValueError):
+            digests[Digest(verdict.get("signature", ""))] = None
+    return [digest for digest in digests if digest.algorithm == "sha256"]
 
 
 def _record(candidate: Candidate, demand: Demand, by: str, signed: Digest) -> dict[str, str]:

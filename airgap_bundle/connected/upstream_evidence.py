@@ -14,7 +14,7 @@ from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.core.content import Descriptor, Digest
@@ -49,26 +49,36 @@ class Candidate:
         return self.layer.annotations
 
 
-def find_candidates(sources: Sources, reference: Reference, signed: Digest) -> tuple[Candidate, ...]:
-    """Everything in the repository that may be a signature over `signed`.
+def find_candidates(
+    sources: Sources, reference: Reference, signed: Digest, earlier: Iterable[Digest] = ()
+) -> tuple[Candidate, ...]:
+    """Everything in the repository that may be a signature over `signed`, what is in the manifests `earlier` first.
 
-    Two people who sign one payload leave two layers with the same digest, so that layers are not compared.
+    `earlier` may be gone from the tag, which moves whenever somebody adds a signature, and still be there by its
+    digest. Two people who sign one payload leave two layers with the same digest, so that layers are not compared.
 
     `RegistryError` where the registry cannot tell; `TrustError` where there are more than can be looked at.
     """
+    registry = sources.registry(reference.host)
     found: list[Candidate] = []
     seen: set[Digest] = set()
-    for attachment in attached_to(sources.registry(reference.host), reference.repository, signed):
+    for digest in earlier:
+        document = registry.get_manifest(reference.repository, digest)
+        if document is not None:
+            seen.add(digest)
+            found += [Candidate(manifest=digest, layer=layer) for layer in _signature_layers(document)]
+    for attachment in attached_to(registry, reference.repository, signed):
         if attachment.digest in seen or (attachment.tag and not attachment.tag.endswith(SIGNATURE_SUFFIX)):
             continue
         seen.add(attachment.digest)
         if len(seen) > MAX_ATTACHMENTS:
             raise _too_many(reference, signed, f"more than {MAX_ATTACHMENTS} artifacts attached to it")
         document = sources.document(reference.host, reference.repository, attachment.digest)
-        for layer in _signature_layers(document):
-            found.append(Candidate(manifest=attachment.digest, layer=layer))
-            if len(found) > MAX_SIGNATURES:
-                raise _too_many(reference, signed, f"more than {MAX_SIGNATURES} signatures")
+        found += [Candidate(manifest=attachment.digest, layer=layer) for layer in _signature_layers(document)]
+        if len(found) > MAX_SIGNATURES:
+            break
+    if len(found) > MAX_SIGNATURES:
+        raise _too_many(reference, signed, f"more than {MAX_SIGNATURES} signatures")
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ from support.locks import make_lock, plan_of, write_manifest
 from support.registries import embedded_registry
 
 from airgap_bundle.bundle.inventory import dump_inventory, parse_inventory
+from airgap_bundle.connected.locking import Refresh
 from airgap_bundle.connected.upstream_demands import matches
 from airgap_bundle.connected.upstream_evidence import MAX_SIGNATURES
 from airgap_bundle.core.errors import DocumentError, RegistryError, TrustError
@@ -515,6 +516,28 @@ def test_a_lock_stays_while_upstream_adds_signatures(scene: Scene, key: Any) -> 
     scene.put_beside((content, upstream.key_notes(key, content)))
     scene.attach(upstream.message_by_key(key, scene.image.root.raw))
     assert scene.lock(KEY_RULE, now=dt.datetime(2027, 1, 1, tzinfo=dt.UTC)) == first
+
+
+def test_a_lock_stays_while_the_tag_of_the_signatures_moves(scene: Scene, key: Any) -> None:
+    content = upstream.payload(scene.digest)
+    one, other = upstream.key_notes(key, content), upstream.key_notes(ec.generate_private_key(ec.SECP256R1()), content)
+    scene.put_beside((content, one))
+    first = scene.lock(KEY_RULE)
+    second = scene.put_beside((content, other), (content, one))
+    assert scene.lock(KEY_RULE) == first
+    assert verdicts(scene.lock(KEY_RULE, refresh=Refresh(everything=True)))[0]["signature"] == second.digest
+
+
+@pytest.mark.parametrize("signature", ["x", "sha256:" + "0" * 64, "sha512:" + "0" * 128])
+def test_a_manifest_that_a_lock_names_by_mistake_is_passed_over(scene: Scene, key: Any, signature: str) -> None:
+    content = upstream.payload(scene.digest)
+    right = scene.put_beside((content, upstream.key_notes(key, content)))
+    scene.lock(KEY_RULE)
+    lock = scene.path / "acme.lock.yaml"
+    written = lock.read_text()
+    assert f"signature: {right.digest}" in written
+    lock.write_text(written.replace(f"signature: {right.digest}", f'signature: "{signature}"'))
+    assert verdicts(scene.lock(KEY_RULE))[0]["signature"] == right.digest
 
 
 def test_a_verdict_that_somebody_wrote_into_the_lock_is_proven_again(scene: Scene) -> None:
