@@ -132,7 +132,8 @@ class Locking:
     ) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
             self.report(ItemStarted(name=wish.source))
-            items.append(upstream.prove(kept, wish.reference))
+            there = replace(upstream, sources=self.sources.at(wish.origin))
+            items.append(there.prove(kept, wish.reference))
             self.report(ItemFinished(name=wish.source, outcome="signature checked"))
 
         return job
