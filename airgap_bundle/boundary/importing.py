@@ -63,7 +63,7 @@ def _standard_input() -> int:
         raise UsageError(
             "AB-USAGE-STDIN",
             f"standard input {what}",
-            hint="name the file, or pipe the bundle in: airgap-import … - < FILE",
+            hint="name the file, or pipe the bundle in behind -",
         )
     return sys.stdin.fileno()
 
@@ -93,6 +93,7 @@ class ImportRequest:
     overrides: Overrides | None = None
     adopt_reason: str = ""
     wait_seconds: float = 0
+    files_to: Path | None = None
 
 
 @contextmanager
@@ -124,4 +125,5 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             overrides=request.overrides,
             adopt_reason=request.adopt_reason,
             wait_seconds=request.wait_seconds,
+            files_to=request.files_to,
         )

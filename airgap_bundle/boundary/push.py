@@ -6,12 +6,13 @@ The order makes the promises: what a cluster uses changes only in step 8, when e
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
+from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
 from airgap_bundle.boundary.receipt_json import dump_receipt
@@ -26,8 +27,9 @@ from airgap_bundle.transfer.plan import plan_targets
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from airgap_bundle.boundary.audit import Audit
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.boundary.upload import Sent
     from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.core.content import Descriptor, Source
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry
     from airgap_bundle.transfer.paths import PathMap
@@ -56,12 +59,16 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pushed:
-    """What an import did. `tags_moved` counts the tags that name something else than before."""
+    """What an import did. `tags_moved` counts the tags that name something else than before.
+
+    `files` are the names that `--files-to` has brought below its directory.
+    """
 
     prepared: Prepared
     receipt: Receipt
     sent: Sent
     tags_moved: int
+    files: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -83,6 +90,7 @@ class Push:
     overrides: Overrides | None = None
     adopt_reason: str = ""
     wait_seconds: float = 0
+    files_to: Path | None = None
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
     def prepare(self, lock: ExitStack | None = None) -> Prepared:
@@ -141,6 +149,7 @@ class Push:
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
         6. The archive ends where it should.
         7. Ask once more that everything is there; attach signatures and other referrers; ask what the tags name now.
+           Where files are wanted as files, put them into place, all or none; without the tags they go away again.
         8. Move the tags, all or none.
         9. Receipt: ledger, audit, destination.
         """
@@ -172,15 +181,16 @@ class Push:
             check_presence(plan, self._inquirer())
             attach_all(plan, self.registry)
             plan = refresh_tags(plan, self._inquirer())
-            # 8.
-            self.ledger.intend(begun, _moves(plan, self.destination.prefix))
-            documents = {target.top.descriptor.digest: target.top for target in plan.targets}
-            tags_moved = move_tags(self.registry, plan.tags, documents)
+            with self._files(prepared) as staged:
+                # 8.
+                self.ledger.intend(begun, _moves(plan, self.destination.prefix))
+                documents = {target.top.descriptor.digest: target.top for target in plan.targets}
+                tags_moved = move_tags(self.registry, plan.tags, documents)
         except BaseException as error:
             self._stopped(error, verified, begun)
             raise
         # 9.
-        self._note("push-finished", verified)
+        self._note("push-finished", verified, **({"files": str(self.files_to)} if self.files_to else {}))
         receipt = make_receipt(
             prepared.verified,
             plan,
@@ -195,7 +205,31 @@ class Push:
         )
         receipt = self.ledger.finish(begun, receipt)
         keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
-        return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved)
+        files = staged.put if staged is not None else ()
+        return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files)
+
+    @contextmanager
+    def _files(self, prepared: Prepared) -> Iterator[Staged | None]:
+        """The files of the bundle, put into place; taken away again where the block fails. None: nobody wants them."""
+        if self.files_to is None:
+            yield None
+            return
+        reader = prepared.verified.reader
+
+        def open_blob(repository: str, layer: Descriptor) -> AbstractContextManager[Source]:
+            # A stream has passed; what it brought is in the registry by now.
+            if reader.medium.seekable:
+                return reader.open_blob(layer.digest)
+            return self.registry.open_blob(repository, layer.digest, layer.size)
+
+        with stage(self.files_to, prepared.plan.targets, open_blob) as staged:
+            staged.check()
+            staged.publish()
+            try:
+                yield staged
+            except BaseException:
+                staged.withdraw()
+                raise
 
     def _remember(self, product: str) -> History:
         """The ledger's memory and that of DEST, for the product that the signed inventory names."""

@@ -7,6 +7,7 @@ POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual, "Basic Tar Format"
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 100_000
 # A path is at most 4 KiB on Linux; a PAX header holds some of them, and now and then extended attributes.
 _MAX_EXTENSION_BYTES = 64 * 1024
+# Headers of small members lie close together.
+_AHEAD_BYTES = 4096
 _CHECKSUM_AT = slice(148, 156)
 _BASE_256 = 0x80
 _EMPTY = bytes(BLOCK_BYTES)
@@ -63,6 +66,30 @@ class Forward(Protocol):
     def skip(self, count: int) -> None:
         """Pass over `count` bytes."""
         ...
+
+
+class FileForward:
+    """A tar on disk, read forward; what is passed over is not read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.position = 0
+        self._fd = descriptor
+        self._ahead = b""
+        self._ahead_at = 0
+
+    def read(self, count: int) -> bytes:
+        """The next bytes; fewer at the end only."""
+        at = self.position - self._ahead_at
+        if at < 0 or at + count > len(self._ahead):
+            self._ahead = os.pread(self._fd, max(count, _AHEAD_BYTES), self.position)
+            self._ahead_at, at = self.position, 0
+        data = self._ahead[at : at + count]
+        self.position += len(data)
+        return data
+
+    def skip(self, count: int) -> None:
+        """Go on behind `count` bytes."""
+        self.position += count
 
 
 def members(source: Forward) -> Iterator[Member]:

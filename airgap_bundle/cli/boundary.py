@@ -43,6 +43,12 @@ Reason = Annotated[
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="The ledger was lost: go by the receipts in DEST. Needs --reason.")
 ]
+FilesTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--files-to", metavar="DIR", help="Write the bundle's files into this directory too; nothing is overwritten."
+    ),
+]
 WaitLock = Annotated[
     float,
     typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another import of the product to end."),
@@ -157,6 +163,7 @@ def plan(
     airgap-import push acme-1.0.0.tar dir:/srv/registry --policy policy.yaml
     airgap-import push acme-1.0.0.tar registry.internal:5000 \\
       --map 'docker.io/**=infra/**'
+    airgap-import push acme-1.0.0.tar registry.internal:5000 --files-to /srv/acme
     ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
     """,
 )
@@ -174,6 +181,7 @@ def push(
     key_file: options.KeyFile = None,
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
+    files_to: FilesTo = None,
     wait_lock: WaitLock = 0,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
@@ -209,6 +217,7 @@ def push(
         reason=reason,
         limit_rate=limit_rate,
         wait_seconds=wait_lock,
+        files_to=files_to,
     )
     with importing.open_push(request, terminal.report) as opened:
         if dry_run:

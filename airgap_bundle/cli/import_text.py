@@ -143,6 +143,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
                     "present": sent.blobs_present,
                     "bytesSent": sent.bytes_sent,
                 },
+                "files": list(pushed.files),
                 "items": [
                     {
                         "source": item.source,
@@ -157,10 +158,12 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
             }
         )
         return
+    release = f"{inventory.name} {inventory.version}"
+    was_there = not (sent.blobs_pushed or sent.blobs_mounted or pushed.tags_moved)
     terminal.show(
         closing_line(
-            "Pushed",
-            f"{inventory.name} {inventory.version} to {receipt.destination}",
+            "Nothing to do:" if was_there else "Pushed",
+            f"{receipt.destination} has {release}" if was_there else f"{release} to {receipt.destination}",
             count_items(inventory),
             seconds=seconds,
         )
@@ -173,6 +176,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
         ("blobs", blobs),
         ("tags", f"{count_text(pushed.tags_moved, 'tag')} moved"),
         ("signed by", _signers(verified.decision)),
+        *([("files", f"{count_text(len(pushed.files), 'file')} written")] if pushed.files else []),
         ("receipt", receipt.id),
     ]
     terminal.show(pairs(facts, width=terminal.width))

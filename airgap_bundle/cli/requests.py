@@ -41,6 +41,7 @@ def read_request(
     adopt: bool,
     reason: str,
     wait_seconds: float = 0,
+    files_to: Path | None = None,
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
     destination = Destination.parse(dest)
@@ -82,6 +83,7 @@ def read_request(
         overrides=overrides,
         adopt_reason=reason if adopt else "",
         wait_seconds=wait_seconds,
+        files_to=files_to,
     )
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from airgap_bundle.bundle.tar_members import Kind, Member, members
+from airgap_bundle.bundle.tar_members import FileForward, Kind, Member, members
 from airgap_bundle.connected.local_files import FileSource, open_local, resolve_directory
 from airgap_bundle.core.errors import HostError, InvalidValueError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 # A link that points to a link that points …: docker writes one level.
 _MAX_LINKS = 5
-# Headers of small members lie close together.
-_AHEAD_BYTES = 4096
 
 
 class Files(Protocol):
@@ -74,7 +72,7 @@ class TarFiles:
             start = os.pread(descriptor, 4, 0)
             if start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zX")):
                 raise InvalidValueError("is compressed; decompress it first")
-            for member in members(_Forward(descriptor)):
+            for member in members(FileForward(descriptor)):
                 if member.data_at + member.size > length:
                     raise InvalidValueError("ends too early: it was cut short")
                 name = posixpath.normpath(member.name)
@@ -164,27 +162,3 @@ def _descriptor_of(source: Source) -> int:
     if not isinstance(source, FileSource):  # pragma: no cover - what open_local gives
         raise TypeError(type(source))
     return source.descriptor
-
-
-class _Forward:
-    """A tar on disk, read forward; what is passed over is not read."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.position = 0
-        self._fd = descriptor
-        self._ahead = b""
-        self._ahead_at = 0
-
-    def read(self, count: int) -> bytes:
-        """The next bytes; fewer at the end only."""
-        at = self.position - self._ahead_at
-        if at < 0 or at + count > len(self._ahead):
-            self._ahead = os.pread(self._fd, max(count, _AHEAD_BYTES), self.position)
-            self._ahead_at, at = self.position, 0
-        data = self._ahead[at : at + count]
-        self.position += len(data)
-        return data
-
-    def skip(self, count: int) -> None:
-        """Go on behind `count` bytes."""
-        self.position += count
