@@ -79,5 +79,5 @@ def show_lock(project: Project, lock: Lock, terminal: Terminal, *, changed: bool
         return
     attached = sum(len(item.attached) for item in lock.items)
     what = count_text(len(lock.items), "item") + (f" with {count_text(attached, 'attachment')}" if attached else "")
-    verb = "Wrote" if changed else "Unchanged:"
-    terminal.show(f"{verb} {project.lock_path}: {what}, sequence {lock.sequence}")
+    lead = f"Wrote {project.lock_path}" if changed else f"{project.lock_path} stays as it is"
+    terminal.show(f"{lead}: {what}, sequence {lock.sequence}")

@@ -24,8 +24,10 @@ class PathRule:
     def parse(cls, text: str) -> PathRule:
         """Read a rule from the command line; `UsageError` where it is none."""
         source, equals, target = text.partition("=")
+        if not equals:
+            raise _no_rule(text, "FROM=TO is needed")
         # `**` matches everything below, so it must stand on both sides or on none.
-        if not equals or source.endswith("**") != target.endswith("**"):
+        if source.endswith("**") != target.endswith("**"):
             raise _no_rule(text, "** stands at the end of both sides or of none")
         try:
             for side in (source, target):

@@ -84,6 +84,7 @@ def test_run_again_a_push_uploads_nothing_and_moves_nothing(trip: Trip, gate: Ga
     assert gate.count("PUT", "/manifests/") == gate.count("PUT", "/airgap-receipts/acme/manifests/")
     assert again["blobs"]["pushed"] == again["tagsMoved"] == 0
     assert again["receipt"] == first["receipt"]
+    assert f"Nothing to do: {dest} has acme 1.0.0" in trip.push(bundle, dest).text
 
 
 def test_a_blob_that_two_repositories_need_is_uploaded_once(trip: Trip, gate: Gate) -> None:

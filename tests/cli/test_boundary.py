@@ -545,7 +545,8 @@ def test_a_map_under_which_two_items_get_one_name_is_refused(trip: Trip) -> None
     "rule", ["docker.io", "docker.io/**=infra", "docker.io=", "=infra", "Docker/**=infra/**", "a/**=../b/**", "a**=b**"]
 )
 def test_a_map_that_is_none_is_refused(trip: Trip, rule: str) -> None:
-    refused(push(trip, "x.tar", "", "--map", rule), 2, "AB-USAGE-MAP", rule)
+    error = refused(push(trip, "x.tar", "", "--map", rule), 2, "AB-USAGE-MAP", rule)
+    assert ("FROM=TO is needed" in error["message"]) == ("=" not in rule)
 
 
 def test_a_name_that_is_too_long_for_a_registry_is_refused(trip: Trip) -> None:

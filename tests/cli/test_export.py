@@ -1,4 +1,4 @@
-"""What `airgap-export` does when it is interrupted, refused or asked for nonsense: nothing half-done has the final name."""
+"""Building: interrupted, refused, asked for nonsense. Nothing that is half done has the final name."""
 
 from __future__ import annotations
 
