@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.connected.brought import Bringing
 from airgap_bundle.connected.packages import Packages, packages
 from airgap_bundle.connected.resolve import Wish, resolve
 from airgap_bundle.connected.upstream import Upstream
@@ -63,22 +64,46 @@ class Locking:
         1. Refuse what this version cannot carry, before anything is asked.
         2. Keep what the earlier lock has and nobody wants anew; resolve the rest in parallel; look at local files.
            Where a `verify` rule is about an entry its signature is checked, kept or not.
-        3. Refuse two items for one name.
-        4. Time and sequence move on only if something else did.
+        3. Look for the images that charts and workloads need (`brought`), and resolve them likewise.
+        4. Refuse two items for one name.
+        5. Time and sequence move on only if something else did.
         """
         self._refuse_unsupported()
-        kept = self._kept()
-        items: list[LockedItem] = []
-        wishes = [wish for wish in _wishes(self.manifest) if wish.source not in kept or not _fits(wish, kept)]
-        upstream = self._upstream()
         self._check_refresh()
-        jobs: list[Callable[[memoryview], None]] = [self._resolving(wish, items, upstream) for wish in wishes]
-        for wish in _wishes(self.manifest):
-            if wish not in wishes and upstream.concerns(wish.reference):
+        upstream = Upstream(demands=load_demands(self.manifest), sources=self.sources)
+        items: list[LockedItem] = []
+        wishes = list(_wishes(self.manifest))
+        self._run(self._jobs(wishes, items, upstream) + self._packages(items, now))
+        brought = Bringing(
+            manifest=self.manifest,
+            sources=self.sources,
+            executor=self.executor,
+            report=self.report,
+            earlier=self.earlier,
+        )
+        brought.run(items)
+        self._run(self._jobs(brought.wishes, items, upstream))
+        self._check_rules(upstream, [*wishes, *brought.wishes])
+        return self._sealed(tuple(brought.attach(items)), now)
+
+    def _jobs(
+        self, wishes: list[Wish], items: list[LockedItem], upstream: Upstream
+    ) -> list[Callable[[memoryview], None]]:
+        """What has to be asked for these wishes; items that stay as they are go to `items` at once."""
+        kept = self._kept()
+        jobs: list[Callable[[memoryview], None]] = []
+        for wish in wishes:
+            if wish.source not in kept or not _fits(wish, kept):
+                jobs.append(self._resolving(wish, items, upstream))
+            elif upstream.concerns(wish.reference):
                 jobs.append(self._proving(wish, kept[wish.source], items, upstream))
-            elif wish not in wishes:
+            else:
                 items.append(replace(kept[wish.source], verdicts=()))
-        jobs += self._packages(items, now)
+        return jobs
+
+    def _run(self, jobs: list[Callable[[memoryview], None]]) -> None:
+        if not jobs:
+            return
         self.report(PhaseStarted(title="Resolving", total_items=len(jobs)))
         run_all(
             jobs,
@@ -88,7 +113,6 @@ class Locking:
             abort=self.sources.close,
         )
         self.report(PhaseFinished(title="Resolving"))
-        return self._sealed(tuple(items), now)
 
     def _kept(self) -> dict[str, LockedItem]:
         if self.earlier is None:
@@ -102,6 +126,8 @@ class Locking:
     def _check_refresh(self) -> None:
         known = [wish.source for wish in _wishes(self.manifest)]
         known += [entry.source for entry in packages(self.manifest)]
+        # What charts and workloads brought along last time.
+        known += [one.image for item in (self.earlier.items if self.earlier else ()) for one in item.images]
         for name in self.refresh.names:
             if not any(Refresh(names=(name,)).covers(source) for source in known):
                 raise UsageError(
@@ -110,13 +136,11 @@ class Locking:
                     hint="write the reference in full, with or without its tag: docker.io/library/redis",
                 )
 
-    def _upstream(self) -> Upstream:
-        """The manifest's `verify` rules; one that is about nothing is probably misspelt, and said so."""
-        demands = load_demands(self.manifest)
-        for demand in unused(demands, [wish.reference for wish in _wishes(self.manifest)]):
+    def _check_rules(self, upstream: Upstream, wishes: list[Wish]) -> None:
+        """A `verify` rule that is about nothing is probably misspelt, and said so."""
+        for demand in unused(upstream.demands, [wish.reference for wish in wishes]):
             message = f"{demand.entry.place}: the verify rule for {demand.entry.match} is about nothing in the manifest"
             self.report(Remark(severity=Severity.WARNING, message=message))
-        return Upstream(demands=demands, sources=self.sources)
 
     def _resolving(self, wish: Wish, items: list[LockedItem], upstream: Upstream) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
@@ -192,20 +216,9 @@ class Locking:
             raise DocumentError(
                 "AB-LOCK-UNSUPPORTED", complaints[0] + more, hint="take it out, or bring it along in another form"
             )
-        for chart in self.manifest.charts:
-            if chart.images != "none":
-                self.report(
-                    Remark(
-                        severity=Severity.WARNING,
-                        message=f"{chart.place}: the images that {chart.source} needs are not looked for by this "
-                        "version: list them under images, and write `images: none` here",
-                    )
-                )
 
 
 def _unsupported(manifest: Manifest) -> Iterator[str]:
-    for workload in manifest.workloads:
-        yield f"{workload.place}: workloads are not read by this version; list their images under images"
     for chart in manifest.charts:
         if chart.is_range:
             yield f"{chart.place}: a chart needs one exact version, not a range"
