@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import queue
 import select
 import signal
 import threading
@@ -271,18 +272,22 @@ def serve(
 
     `ready` is called once requests are answered. Has to run in the main thread, where signals arrive.
     """
-    stop = threading.Event()
+    stop: queue.SimpleQueue[int] = queue.SimpleQueue()
     with _signals(stop), RegistryServer(path, listen, allow_push=allow_push, log=log) as server:
         if ready is not None:
             ready(server)
-        stop.wait()
+        stop.get()
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Set `stop` on the first SIGINT or SIGTERM; put the handlers back at the end."""
+def _signals(stop: queue.SimpleQueue[int]) -> Iterator[None]:
+    """Put each SIGINT and SIGTERM into `stop`; put the handlers back at the end.
+
+    A queue of this kind, because a handler may interrupt the very thread that waits, or another handler: a lock that
+    such a one holds, as an event has, would never be free again.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    before = [signal.signal(number, lambda signal_number, _: stop.put(signal_number)) for number in numbers]
     try:
         yield
     finally:

@@ -774,6 +774,14 @@ class TestTheProcess:
             output, errors = process.communicate(timeout=20)
         assert (process.returncode, output, errors) == (0, "stopped\n", "")
 
+    def test_signals_one_upon_the_other_stop_it_once(self, tmp_path: Path) -> None:
+        with serving(tmp_path / "registry") as (process, _):
+            # Ctrl-C for the whole group, and at once the script's own SIGTERM.
+            for number in (signal.SIGINT, signal.SIGTERM) * 10:
+                process.send_signal(number)
+            output, errors = process.communicate(timeout=20)
+        assert (process.returncode, output, errors) == (0, "stopped\n", "")
+
     def test_killed_in_the_middle_of_an_upload_it_leaves_no_blob(self, tmp_path: Path) -> None:
         data = b"x" * 3_000_000
         digest = Digest.of(data)
