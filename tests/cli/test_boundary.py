@@ -566,9 +566,9 @@ def test_a_map_into_the_place_of_the_receipts_is_refused(trip: Trip, target: str
     assert trip.inner_tags() == {}
 
 
-def test_what_is_not_built_yet_is_no_option(trip: Trip) -> None:
-    for option in ("--only", "--hold", "--files-to", "--wait-media"):
-        refused(push(trip, "x.tar", "", option, "x"), 2, "AB-USAGE-OPTION", option)
+def test_an_option_that_does_not_exist_is_refused_and_never_ignored(trip: Trip) -> None:
+    for option in ("--insecure", "--skip-verify", "--yes"):
+        refused(push(trip, "x.tar", "", option), 2, "AB-USAGE-OPTION", option)
 
 
 def test_a_dry_run_prints_the_plan_and_changes_nothing(trip: Trip) -> None:
