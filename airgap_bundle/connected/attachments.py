@@ -117,7 +117,6 @@ def _documents(
 ) -> list[Document]:
     try:
         documents = list(walk(attachment.descriptor, load))
-        _check_description(attachment, documents[0])
     except InvalidValueError as error:
         raise RegistryError(
             "AB-REGISTRY-DOCUMENT",
@@ -134,9 +133,3 @@ def _documents(
             hint="the registry's list of referrers is wrong; have it repaired at its source",
         )
     return documents
-
-
-def _check_description(attachment: LockedAttachment, document: Document) -> None:
-    """Type and size come from a list that anybody may have written; the document is what it is."""
-    if document.descriptor != attachment.descriptor:
-        raise InvalidValueError("the registry describes it with another type or size than it has")

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from support import upstream
 from support.clients import Recorder
 from support.fake_sigstore import FakeSigstore
-from support.images import multi_arch_image, single_image
+from support.images import multi_arch_image, referrer, single_image
 from support.locks import make_lock, plan_of, write_manifest
 from support.registries import embedded_registry
 
 from airgap_bundle.bundle.inventory import dump_inventory, parse_inventory
+from airgap_bundle.connected import upstream_evidence
 from airgap_bundle.connected.locking import Refresh
 from airgap_bundle.connected.upstream_demands import matches
 from airgap_bundle.connected.upstream_evidence import MAX_SIGNATURES
@@ -577,6 +578,15 @@ def test_more_signatures_than_can_be_looked_at_are_refused(scene: Scene, key: An
     scene.put_beside(*[(content, notes)] * (MAX_SIGNATURES + 1))
     (scene.path / "acme.lock.yaml").unlink()
     with pytest.raises(TrustError) as caught:
+        scene.lock(KEY_RULE)
+    assert caught.value.code == "AB-TRUST-UPSTREAM-LIMITS"
+
+
+def test_more_attachments_than_can_be_looked_at_are_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_evidence, "MAX_ATTACHMENTS", 2)
+    for number in range(3):
+        referrer(scene.image.root, f"sbom {number}").push_to(scene.source.registry, "acme/app")
+    with pytest.raises(TrustError, match="more than 2 artifacts") as caught:
         scene.lock(KEY_RULE)
     assert caught.value.code == "AB-TRUST-UPSTREAM-LIMITS"
 
