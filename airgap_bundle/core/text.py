@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from decimal import Decimal
 
 from airgap_bundle.core.errors import InvalidValueError
 
@@ -54,7 +53,8 @@ def parse_size(text: str) -> int:
     unit = _UNITS.get(match[2].upper()) if match else None
     if match is None or unit is None:
         raise InvalidValueError(f"not a size: {text[:40]!r}; write 4GB, 700MB, 1.5GiB or a number of bytes")
-    return int(Decimal(match[1]) * unit)
+    whole, _, fraction = match[1].partition(".")
+    return int(whole) * unit + int(fraction.ljust(3, "0")) * unit // 1000
 
 
 def duration_text(seconds: float) -> str:

@@ -95,6 +95,10 @@ class Registry(ReadableRegistry, Protocol):
         """Take the blob over from another repository of the same registry; `False` if it has to be uploaded."""
         ...
 
+    def prepare_push(self, repository: str, digest: Digest) -> None:
+        """Return if this blob may be pushed there, as far as can be told without sending any of it."""
+        ...
+
     def push_blob(
         self,
         repository: str,

@@ -1,23 +1,25 @@
-"""Uploading a blob: open a session, send the bytes in one request, the last piece of them only when they are right.
+"""Uploading a blob: open a session, send the bytes, the last piece of them only when they are right.
 
 The registry never gets a complete body of wrong bytes: `copy_verified` holds the last piece back until our own hash
-agrees. Every failure that may have been bad luck starts again from the front of the source. Distribution specification
-1.1, "POST then PUT". Chunks are for registries that refuse this; they would be a second way to send in `_send`.
+agrees. A blob of ordinary size goes in one request. A long one goes in chunks, so that a later run can go on inside it
+where the registry keeps what it got; so does everything for a registry, or a proxy in front of it, that takes only so
+much at once. A registry that knows no chunks gets one request after all. Every failure that may have been bad luck
+goes on from what the registry has, or starts again from the front. Distribution specification 1.1, "Pushing Blobs".
 """
 
 from __future__ import annotations
 
-import threading
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.content import copy_verified
-from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.content import ContentMismatchError, copy_verified
 from airgap_bundle.registry.answers import MAX_ERROR_BYTES
 from airgap_bundle.registry.challenges import pull, push
 from airgap_bundle.registry.faults import LineFaultError
-from airgap_bundle.registry.origin import DEFAULT_PORTS, parse_url
 from airgap_bundle.registry.session import RETRIED, Call, Retries
+from airgap_bundle.registry.upload_body import EarlyAnswerError, UploadBody
+from airgap_bundle.registry.upload_sessions import OpenUpload, UploadSessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,27 +32,41 @@ if TYPE_CHECKING:
     from airgap_bundle.registry.transport import Answer
 
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
-_UNAUTHORIZED = 401
+_UNAUTHORIZED, _FORBIDDEN, _TOO_LARGE = 401, 403, 413
 # The upload session is gone, or stands somewhere else than we think.
 _LOST = frozenset({404, 416})
 # Registries that cannot mount, or not from there, answer with one of these instead of opening a session. What is wrong
 # for good comes again from the upload that follows, with the words that fit.
 _NO_MOUNT = frozenset({400, 401, 403, 404, 405, 501})
-# A refused mount opens a session; they are kept for the upload that follows, up to a number that costs nothing.
-_MAX_SESSIONS = 10_000
+# What a chunk is answered with by registries that know none, or not more than one.
+_NO_CHUNKS = frozenset({400, 404, 405, 415, 416, 501})
+# A chunk of a long blob: each costs a round trip, and a kill at most one of them where the registry resumes between
+# chunks only.
+CHUNK_BYTES = 64 * 1024 * 1024
+# What is tried in turn where a body was too large: common limits of proxies, and nginx's default of 1 MiB.
+_SMALLER_CHUNKS = (CHUNK_BYTES, 16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024)
 
 
 class _AgainError(Exception):
     """The upload has to start anew; `error` is what to say if it was tried often enough."""
 
-    def __init__(self, error: RegistryError, pause: float | None = None) -> None:
+    def __init__(self, error: RegistryError, pause: float | None = None, *, adapted: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
         self.pause = pause
+        self.adapted = adapted
+        """It will be sent in another way, so that it is no repetition."""
 
 
-class _EarlyAnswerError(Exception):
-    """The registry answers before it has everything."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Blob:
+    repository: str
+    digest: Digest
+    size: int
+
+    @property
+    def task(self) -> str:
+        return f"upload the blob {self.digest} to {self.repository}"
 
 
 class BlobPusher:
@@ -58,8 +74,10 @@ class BlobPusher:
 
     def __init__(self, session: RegistrySession) -> None:
         self._session = session
-        self._lock = threading.Lock()
-        self._opened: dict[tuple[str, Digest], str] = {}
+        self.sessions = UploadSessions(session)
+        # What this registry taught us. Set by whichever thread learns it first; later uploads go by it from the start.
+        self.takes_chunks = True
+        self._limit_bytes: int | None = None
 
     def mount(self, repository: str, digest: Digest, source: str) -> bool:
         """Ask for the blob of another repository; `False` if it has to be uploaded."""
@@ -74,13 +92,10 @@ class BlobPusher:
         )
         with self._session.call(call) as answer:
             if answer.status == _CREATED:
-                self._check_digest(call.task, answer, digest)
+                self.check_digest(call.task, answer, digest)
                 return True
             if answer.status == _ACCEPTED:
-                location = self._location(call, answer)
-                with self._lock:
-                    if len(self._opened) < _MAX_SESSIONS:
-                        self._opened[repository, digest] = location
+                self.sessions.keep_opened(repository, digest, call, answer)
             return False
 
     def push(
@@ -96,132 +111,51 @@ class BlobPusher:
     ) -> None:
         """Upload; see `abilities.Registry.push_blob`. `is_there` is asked before the bytes are sent once more."""
         retries = Retries(self._session.options)
+        blob = _Blob(repository=repository, digest=digest, size=size)
         renewed = 0
         while True:
-            upload = _Upload(size, moved)
+            attempt = self._attempt(blob, moved)
             try:
-                return self._try(repository, digest, upload, open_source, buffer)
+                return attempt.run(open_source, buffer)
             except _AgainError as again:
-                upload.undo()
+                attempt.body.undo()
                 error, pause = again.error, again.pause
+                if again.adapted:
+                    continue
                 if error.code == "AB-REGISTRY-UNAUTHORIZED":
                     renewed += 1
                 if renewed > 1 or not retries.again(pause):
                     raise error from again
             # The answer may have been lost after the registry had it all.
             if is_there():
-                upload.complete()
+                attempt.body.complete()
+                self.sessions.forget(repository, digest)
                 return None
 
-    def _try(
-        self,
-        repository: str,
-        digest: Digest,
-        upload: _Upload,
-        open_source: Callable[[], AbstractContextManager[Source]],
-        buffer: memoryview,
-    ) -> None:
-        location = self._open(repository, digest)
-        name = self._session.prefix + repository
-        call = Call(
-            task=f"upload the blob {digest} to {repository}",
-            method="PUT",
-            target=location + ("&" if "?" in location else "?") + f"digest={digest}",
-            repository=repository,
-            scopes=push(name),
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        header = self._session.authorization(call)
-        is_early = False
-        with ExitStack() as stack:
-            upload.start = lambda: self._begin(call, upload.size, stack)
-            try:
-                with open_source() as source:
-                    copy_verified(source, upload, digest=digest, size=upload.size, buffer=buffer, moved=upload.count)
-                answer = stack.enter_context(upload.exchange().finish(self._session.options.patience.answer_seconds))
-            except _EarlyAnswerError as early:
-                answer, is_early = self._early_answer(call, upload, stack, early), True
-            except LineFaultError as fault:
-                raise self._again(call.task, fault) from fault
-            if is_early and answer.status in {_CREATED, _NO_CONTENT}:
-                raise _AgainError(self._session.wrong(call.task, "says that it is done before it had everything"))
-            self._judge(call, answer, digest, header)
+    def _attempt(self, blob: _Blob, moved: Callable[[int], None] | None) -> _Attempt:
+        upload = None
+        if self._is_chunked(blob.size, 0):
+            upload = self.sessions.find_again(blob.repository, blob.digest, blob.size)
+        upload = upload or self.sessions.open(blob.repository, blob.digest)
+        chunk_bytes = blob.size
+        if self._is_chunked(blob.size, upload.min_chunk_bytes):
+            chunk_bytes = max(self._limit_bytes or CHUNK_BYTES, upload.min_chunk_bytes)
+        return _Attempt(self, self._session, blob, upload, max(1, chunk_bytes), moved)
 
-    def _begin(self, call: Call, size: int, stack: ExitStack) -> Exchange:
-        exchange = self._session.begin(call, size)
-        stack.callback(exchange.abandon)
-        return exchange
+    def _is_chunked(self, size: int, least: int) -> bool:
+        return self.takes_chunks and size > max(self._limit_bytes or CHUNK_BYTES, least)
 
-    def _early_answer(self, call: Call, upload: _Upload, stack: ExitStack, early: _EarlyAnswerError) -> Answer:
-        try:
-            return stack.enter_context(upload.exchange().finish())
-        except LineFaultError as fault:
-            # It hung up without a word, or the word was lost with the connection.
-            raise self._again(call.task, fault) from early
+    def shrink(self, sent_bytes: int, least: int) -> bool:
+        """A body of so many bytes was too large: send smaller ones from now on. False if that is not possible.
 
-    def _again(self, task: str, fault: LineFaultError) -> Exception:
-        error = self._session.fault(task, fault)
-        return _AgainError(error) if fault.retry else error
+        `least` is the smallest chunk that the registry takes.
+        """
+        if self._limit_bytes is None or self._limit_bytes >= sent_bytes:
+            self._limit_bytes = next((chunk for chunk in _SMALLER_CHUNKS if chunk < sent_bytes), self._limit_bytes)
+        return self.takes_chunks and self._limit_bytes is not None and max(self._limit_bytes, least) < sent_bytes
 
-    def _judge(self, call: Call, answer: Answer, digest: Digest, header: str) -> None:
-        if answer.status in {_CREATED, _NO_CONTENT}:
-            self._check_digest(call.task, answer, digest)
-            return
-        pause = self._session.asked_pause(answer)
-        if answer.status == _UNAUTHORIZED:
-            renewed = self._session.renew(call, answer, header)
-            error = self._session.refusal(call.task, answer)
-            raise _AgainError(error) if renewed else error
-        error = self._session.refusal(call.task, answer)
-        raise _AgainError(error, pause) if answer.status in RETRIED | _LOST else error
-
-    def _open(self, repository: str, digest: Digest) -> str:
-        """Where to send the bytes: the session of a refused mount, or a new one."""
-        with self._lock:
-            location = self._opened.pop((repository, digest), "")
-        if location:
-            return location
-        name = self._session.prefix + repository
-        call = Call(
-            task=f"begin the upload of the blob {digest} to {repository}",
-            method="POST",
-            target=f"/v2/{name}/blobs/uploads/",
-            repository=repository,
-            scopes=push(name),
-            expected=frozenset({_ACCEPTED}),
-        )
-        with self._session.call(call) as answer:
-            return self._location(call, answer)
-
-    def _location(self, call: Call, answer: Answer) -> str:
-        """The path of an upload session; only ever one on the registry's own origin."""
-        home = self._session.origin
-        text = answer.header("Location")
-        if not text:
-            raise self._session.wrong(call.task, "opens an upload without saying where")
-        try:
-            origin, target = parse_url(text, f"{home}{call.target}")
-        except InvalidValueError as error:
-            raise self._session.wrong(call.task, f"names a place for the upload that is {error}") from error
-        # A registry behind a proxy that ends TLS often believes that it is spoken to in plain HTTP. Only the path is
-        # taken from it: the bytes go where we asked, over TLS.
-        is_ours = origin == home or (
-            origin.scheme == "http"
-            and home.scheme == "https"
-            and origin.host == home.host
-            and origin.port in {home.port, DEFAULT_PORTS["http"]}
-        )
-        if not is_ours:
-            raise self._session.wrong(
-                call.task,
-                f"wants the upload sent to another host, {origin.authority}",
-                code="AB-REGISTRY-LOCATION",
-                hint="if that is the same registry, set its public address in its configuration (http.host) or let "
-                "the proxy in front of it pass Host and X-Forwarded-Proto on",
-            )
-        return target
-
-    def _check_digest(self, task: str, answer: Answer, digest: Digest) -> None:
+    def check_digest(self, task: str, answer: Answer, digest: Digest) -> None:
+        """Refuse an answer that names another digest."""
         stated = answer.header("Docker-Content-Digest")
         if stated and stated != digest:
             with suppress(LineFaultError):
@@ -229,39 +163,118 @@ class BlobPusher:
             raise self._session.wrong(task, f"says that it stored {stated[:80]}", code="AB-REGISTRY-CONTENT")
 
 
-class _Upload:
-    """The sink of one attempt. The request begins with the first piece, so that wrong small content sends nothing."""
+class _Attempt:
+    """One try at one upload; makes the requests that its body asks for."""
 
-    def __init__(self, size: int, moved: Callable[[int], None] | None) -> None:
-        self.size = size
-        self.start: Callable[[], Exchange] | None = None
-        self._exchange: Exchange | None = None
-        self._moved = moved
-        self._counted = 0
+    def __init__(
+        self,
+        pusher: BlobPusher,
+        session: RegistrySession,
+        blob: _Blob,
+        upload: OpenUpload,
+        chunk_bytes: int,
+        moved: Callable[[int], None] | None,
+    ) -> None:
+        self._pusher = pusher
+        self._session = session
+        self._blob = blob
+        self._target = upload.target
+        self._is_continued = upload.is_continued
+        self._least = upload.min_chunk_bytes
+        self._stack = ExitStack()
+        self._call: Call | None = None
+        self._header = ""
+        self._count = 0
+        self.body = UploadBody(blob.size, self, held=upload.offset, chunk_bytes=chunk_bytes, moved=moved)
+        if chunk_bytes < blob.size:
+            pusher.sessions.remember(blob.repository, blob.digest, upload.target)
 
-    def exchange(self) -> Exchange:
-        """The request that is under way."""
-        if self._exchange is None:
-            if self.start is None:
-                raise RuntimeError("an upload without a way to begin")
-            self._exchange = self.start()
-        return self._exchange
+    def run(self, open_source: Callable[[], AbstractContextManager[Source]], buffer: memoryview) -> None:
+        """Send everything and hear that it is stored. Raises `_AgainError` where another try may help."""
+        blob, body, is_early = self._blob, self.body, False
+        with self._stack as stack:
+            try:
+                with open_source() as source:
+                    copy_verified(source, body, digest=blob.digest, size=blob.size, buffer=buffer, moved=body.count)
+                answer = stack.enter_context(body.finish(self._session.options.patience.answer_seconds))
+            except EarlyAnswerError as early:
+                answer, is_early = self._early_answer(early), True
+            except LineFaultError as fault:
+                raise self._again(fault) from fault
+            except ContentMismatchError:
+                # Whatever the registry has of it is of no use to anybody.
+                self._pusher.sessions.forget(blob.repository, blob.digest)
+                raise
+            if is_early and answer.status in {_CREATED, _ACCEPTED, _NO_CONTENT}:
+                raise _AgainError(self._session.wrong(blob.task, "says that it is done before it had everything"))
+            if answer.status not in {_CREATED, _NO_CONTENT}:
+                raise self._refused(answer)
+            self._pusher.check_digest(blob.task, answer, blob.digest)
+            self._pusher.sessions.forget(blob.repository, blob.digest)
 
-    def write(self, data: memoryview, /) -> None:
-        """Send a piece."""
-        if not self.exchange().write(data):
-            raise _EarlyAnswerError
+    def begin(self, start: int, count: int, *, is_last: bool) -> Exchange:
+        """Begin a chunk, or the last or only request. Part of `upload_body.Requests`."""
+        blob, headers = self._blob, {"Content-Type": "application/octet-stream"}
+        target = self._target
+        if is_last:
+            target += ("&" if "?" in target else "?") + f"digest={blob.digest}"
+        if start or not is_last:
+            headers["Content-Range"] = f"{start}-{start + count - 1}"
+        self._call = Call(
+            task=blob.task,
+            method="PUT" if is_last else "PATCH",
+            target=target,
+            repository=blob.repository,
+            scopes=push(self._session.prefix + blob.repository),
+            headers=headers,
+        )
+        self._count = count
+        self._header = self._session.authorization(self._call)
+        exchange = self._session.begin(self._call, count)
+        self._stack.callback(exchange.abandon)
+        return exchange
 
-    def count(self, count: int) -> None:
-        """Tell that bytes are through."""
-        self._counted += count
-        if self._moved is not None and count:
-            self._moved(count)
+    def end_chunk(self, exchange: Exchange) -> None:
+        """Hear where the next chunk goes. Part of `upload_body.Requests`."""
+        if self._call is None:
+            raise RuntimeError("a chunk that was never begun")
+        with exchange.finish(self._session.options.patience.answer_seconds) as answer:
+            if answer.status not in {_CREATED, _ACCEPTED, _NO_CONTENT}:
+                raise self._refused(answer)
+            if answer.header("Location"):
+                self._target = self._pusher.sessions.location(self._call, answer)
+        self._pusher.sessions.remember(self._blob.repository, self._blob.digest, self._target)
 
-    def undo(self) -> None:
-        """Tell that all of it has to be done again."""
-        self.count(-self._counted)
+    def _early_answer(self, early: EarlyAnswerError) -> Answer:
+        try:
+            return self._stack.enter_context(self.body.finish())
+        except LineFaultError as fault:
+            # It hung up without a word, or the word was lost with the connection.
+            raise self._again(fault) from early
 
-    def complete(self) -> None:
-        """Tell that all of it is there after all."""
-        self.count(self.size - self._counted)
+    def _again(self, fault: LineFaultError) -> Exception:
+        error = self._session.fault(self._blob.task, fault)
+        return _AgainError(error) if fault.retry else error
+
+    def _refused(self, answer: Answer) -> Exception:
+        """What to raise for an answer that is no success; reads and closes it."""
+        pause = self._session.asked_pause(answer)
+        task, status = self._blob.task, answer.status
+        if status == _UNAUTHORIZED and self._call is not None:
+            renewed = self._session.renew(self._call, answer, self._header)
+            error = self._session.refusal(task, answer)
+            return _AgainError(error) if renewed else error
+        error = self._session.refusal(task, answer)
+        is_chunk = self._call is not None and self._call.method == "PATCH"
+        if status == _TOO_LARGE and self._pusher.shrink(self._count, self._least):
+            self._pusher.sessions.forget(self._blob.repository, self._blob.digest)
+            return _AgainError(error, adapted=True)
+        if self._is_continued and status not in RETRIED | {_FORBIDDEN}:
+            # What it had from an earlier run may not have been what we believed: once more from the front.
+            self._pusher.sessions.forget(self._blob.repository, self._blob.digest)
+            return _AgainError(error)
+        if is_chunk and status in _NO_CHUNKS:
+            self._pusher.takes_chunks = False
+            self._pusher.sessions.forget(self._blob.repository, self._blob.digest)
+            return _AgainError(error, adapted=True)
+        return _AgainError(error, pause) if status in RETRIED | _LOST else error

@@ -255,6 +255,11 @@ class RegistryClient:
         self._name(repository)
         return RemoteBlob(self._session, repository, digest, size, start=start)
 
+    def prepare_push(self, repository: str, digest: Digest) -> None:
+        """See `abilities.Registry`: an upload session is opened, which the upload of this blob then uses."""
+        self._name(repository)
+        self._pusher.sessions.prepare(repository, digest)
+
     def push_blob(
         self,
         repository: str,

@@ -70,6 +70,11 @@ class Contents:
         except FileNotFoundError:
             return None
 
+    def check_writable(self) -> None:
+        """Return if something could be stored; `HostError` if not."""
+        with durable.host_errors(self.root, "be written to"), durable.scratch_file(self.scratch):
+            pass
+
     def write(
         self,
         digest: Digest,

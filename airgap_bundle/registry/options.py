@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.registry.credentials import CredentialSource
+    from airgap_bundle.registry.upload_sessions import UploadMemory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +79,8 @@ class ClientOptions:
     """The limits that all clients with these options keep together."""
     credentials: CredentialSource | None = None
     """Where logins come from; by default from `authfile` and what docker, podman and helm logins left."""
+    uploads: UploadMemory | None = None
+    """Where unfinished uploads of long blobs are remembered, so that a later run goes on with them."""
     reporter: Reporter = silent
     """Hears of warnings that the registry sends."""
     sleep: Callable[[float], object] = time.sleep

@@ -131,6 +131,10 @@ class DirectoryRegistry:
         file.seek(start)
         return DirectoryBlob(self.storage.root, digest, file)
 
+    def prepare_push(self, repository: str, digest: Digest) -> None:  # noqa: ARG002 - the same for all of them
+        """Return if the directory can be written to."""
+        self.storage.contents.check_writable()
+
     def push_blob(
         self,
         repository: str,

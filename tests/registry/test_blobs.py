@@ -334,7 +334,6 @@ def test_silence_after_the_whole_body_is_not_waited_for_without_end(server: Scri
 @pytest.mark.parametrize(
     ("reply", "code"),
     [
-        (refusal(413, "SIZE_INVALID", "too big"), "AB-REGISTRY-TOO-LARGE"),
         (refusal(403, "DENIED", "project quota exceeded"), "AB-REGISTRY-QUOTA"),
         (refusal(400, "DIGEST_INVALID", "no"), "AB-REGISTRY-REFUSED"),
     ],
