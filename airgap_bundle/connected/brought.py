@@ -114,9 +114,11 @@ class Bringing:
             self._warn(place, remark)
         for one in found.unresolved:
             self._warn(place, f"{one.where}: {one.message}")
+        # Relative to the manifest: the lock is the same wherever the checkout lies.
+        base = f"{self.sources.directory}/"
         for find in finds:
             for where in find.found[:_MAX_PLACES]:
-                self._wish(find.reference, place, owner, where)
+                self._wish(find.reference, place, owner, where.removeprefix(base))
 
     def _wish(self, reference: Reference, place: Place, owner: tuple[str, str] | None, where: str) -> None:
         name = str(reference)
