@@ -27,7 +27,7 @@ DOORS = {
     "oras": ("registry/credentials.py",),
     "requests": (),
     "rich": ("output/console.py",),
-    "sigstore": ("trust/keyless.py",),
+    "sigstore": ("trust/keyless.py", "trust/keyless_signing.py"),
     "socketserver": (),
     "sqlite3": ("boundary/ledger_database.py",),
     "typer": ("cli/",),

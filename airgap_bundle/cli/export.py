@@ -8,6 +8,7 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.cli.signing import BundleFile, IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
 from airgap_bundle.output.terminal import Terminal
 
 app = frame.make_app(
@@ -21,11 +22,6 @@ app = frame.make_app(
 )
 
 ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.", show_default=False)]
-BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.", show_default=False)]
-Sign = Annotated[
-    list[str] | None,
-    typer.Option("--sign", metavar="HOW", help="Sign with gpg:KEY (fingerprint or e-mail address); repeatable."),
-]
 Relock = Annotated[bool, typer.Option("--relock", help="Make a stale lock anew instead of stopping.")]
 NoDockerManifest = Annotated[
     bool, typer.Option("--no-docker-manifest", help="Leave out manifest.json, which docker and podman load need.")
@@ -85,6 +81,9 @@ def build(
         ),
     ] = None,
     sign: Sign = None,
+    trust_config: TrustConfig = None,
+    identity_token: IdentityToken = None,
+    passphrase_fd: PassphraseFd = None,
     relock: Relock = False,
     no_docker_manifest: NoDockerManifest = False,
     jobs: options.Jobs = None,
@@ -103,10 +102,11 @@ def build(
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
-    from airgap_bundle.connected.signing import find_signers
+    from airgap_bundle.connected.signing import SigningOptions, find_signers
 
     watch = clock.Stopwatch()
-    signers = find_signers(sign or ())
+    signing = SigningOptions(trust_config=trust_config, identity_token=identity_token, passphrase_fd=passphrase_fd)
+    signers = find_signers(sign or (), signing)
     project = building.open_project(file)
     client = clients.connected_options(
         report=terminal.report,
@@ -128,20 +128,7 @@ def build(
     export_text.show_built(built, out, signers, watch.seconds, terminal)
 
 
-@frame.command(
-    app,
-    "sign",
-    examples="""
-    airgap-export sign acme-1.0.0.tar --sign gpg:second@example.com
-    """,
-)
-def sign_bundle(bundle: BundleFile, sign: Sign = None, *, terminal: Terminal) -> None:
-    """Add a signature to a bundle, in place; its bundle id does not change."""
-    from airgap_bundle.cli import export_text
-    from airgap_bundle.connected.signing import find_signers, sign_existing
-
-    added = sign_existing(bundle, find_signers(sign or ()))
-    export_text.show_signed(bundle, added, terminal)
+add_signing(app)
 
 
 @frame.command(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.connected.export import Built, ExportPlan
     from airgap_bundle.connected.signing import Signer
+    from airgap_bundle.core.content import Digest
     from airgap_bundle.output.terminal import Terminal
 
 _NOUNS = {"image": "image", "chart": "chart", "artifact": "artifact", "files": "set of files", "attached": "attachment"}
@@ -108,22 +109,39 @@ def show_built(
         say(pairs(facts, width=terminal.width))
 
 
-def show_signed(bundle: Path, added: Sequence[tuple[Signer, Path | None]], terminal: Terminal) -> None:
-    """Where signatures went."""
+def show_signed(bundle: Path, added: Sequence[tuple[str, Path | None]], terminal: Terminal) -> None:
+    """Where signatures went; for each by whom it is."""
     if terminal.json:
         terminal.emit(
             {
                 "version": 1,
                 "bundle": str(bundle),
                 "signatures": [
-                    {"signer": signer.who, "added": place is not None, "place": str(place or bundle)}
-                    for signer, place in added
+                    {"signer": who, "added": place is not None, "place": str(place or bundle)} for who, place in added
                 ],
             }
         )
         return
-    for signer, place in added:
+    for who, place in added:
         if place is None:
-            terminal.show(f"{signer.who} had signed {bundle} before; nothing was changed")
+            terminal.show(f"{who} had signed {bundle} before; nothing was changed")
         else:
-            terminal.show(f"Signed {bundle} as {signer.who}" + (f", beside it in {place}" if place != bundle else ""))
+            terminal.show(f"Signed {bundle} as {who}" + (f", beside it in {place}" if place != bundle else ""))
+
+
+def show_inventory(file: Path, bundle_id: Digest, terminal: Terminal) -> None:
+    """What is to be signed, and how its signature comes back."""
+    if terminal.json:
+        terminal.emit({"version": 1, "inventory": str(file), "bundleId": bundle_id})
+        return
+    terminal.show(f"Wrote {file}; sign these very bytes, then attach the signature with --attach")
+    terminal.show(f"bundle {bundle_id}")
+
+
+def show_trusted_root(instance: str, file: Path, digest: Digest, terminal: Terminal) -> None:
+    """How a policy pins it."""
+    if terminal.json:
+        terminal.emit({"version": 1, "instance": instance, "trustedRoot": str(file), "sha256": digest.encoded})
+        return
+    terminal.show(f"Wrote {file}, the trusted root of {instance}; it belongs beside the policy that pins it:")
+    terminal.show(f"trustedRoot: {{file: {file.name}, sha256: {digest.encoded}}}")

@@ -98,20 +98,7 @@ def verify(data: bytes, bundle: bytes, key: PlainPublicKey, *, name: str) -> Non
 
 def sign(data: bytes, private_pem: bytes, *, passphrase: bytes | None = None) -> SignedByKey:
     """A signature over `data` with an unencrypted or encrypted PKCS #8 key in PEM; `UsageError` for the key."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - 50 ms
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 50 ms
-
-    try:
-        if len(private_pem) > MAX_KEY_BYTES:
-            raise InvalidValueError(f"more than {MAX_KEY_BYTES} bytes")
-        private = serialization.load_pem_private_key(private_pem, passphrase)
-        public = _named(_checked(private.public_key()))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError(
-            "AB-KEY-PRIVATE",
-            f"not a private key to sign with: {error}",
-            hint="a PKCS #8 key in PEM, such as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes",
-        ) from error
+    private, public = _load_private(private_pem, passphrase)
     hash_name, signature = _sign(data, private)
     bundle = key_bundle.dump(
         spki_digest=bytes.fromhex(public.fingerprint),
@@ -120,6 +107,16 @@ def sign(data: bytes, private_pem: bytes, *, passphrase: bytes | None = None) ->
         signature=signature,
     )
     return SignedByKey(data=bundle, fingerprint=public.fingerprint)
+
+
+def private_fingerprint(private_pem: bytes, *, passphrase: bytes | None = None) -> str:
+    """The fingerprint of the public half of a private key that can sign; `UsageError` for the key."""
+    return _load_private(private_pem, passphrase)[1].fingerprint
+
+
+def is_encrypted(private_pem: bytes) -> bool:
+    """Whether a private key in PEM needs a passphrase."""
+    return b"ENCRYPTED" in private_pem
 
 
 def check_signature(data: bytes, signature: bytes, key: PublicKeyTypes) -> None:
@@ -150,6 +147,23 @@ def parser_errors() -> tuple[type[Exception], ...]:
         x509.InvalidVersion,
         x509.UnsupportedGeneralNameType,
     )
+
+
+def _load_private(pem: bytes, passphrase: bytes | None) -> tuple[PrivateKeyTypes, PlainPublicKey]:
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - 50 ms
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 50 ms
+
+    hint = "a PKCS #8 key in PEM, such as `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` makes"
+    try:
+        if len(pem) > MAX_KEY_BYTES:
+            raise InvalidValueError(f"more than {MAX_KEY_BYTES} bytes")
+        if b"SIGSTORE PRIVATE KEY" in pem or b"COSIGN PRIVATE KEY" in pem:
+            hint = "sign with `cosign sign-blob --key`, then `airgap-export sign --attach`"
+            raise InvalidValueError("it is in the format of cosign, which only cosign reads")
+        private = serialization.load_pem_private_key(pem, passphrase)
+        return private, _named(_checked(private.public_key()))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError("AB-KEY-PRIVATE", f"not a private key to sign with: {error}", hint=hint) from error
 
 
 def _sign(data: bytes, private: PrivateKeyTypes) -> tuple[str, bytes]:

@@ -240,6 +240,16 @@ def find_signing_key(key: str, *, gpg_home: str | Path | None = None) -> Signing
     )
 
 
+def find_primary(fingerprint: str, *, gpg_home: str | Path | None = None) -> str:
+    """The primary key, in the user's own keyring, that a key or subkey belongs to; empty where it is not there."""
+    listing: Iterable[Mapping[str, Any]] = _gnupg(gpg_home).list_keys(keys=[fingerprint])
+    for item in listing:
+        primary = str(item["fingerprint"]).lower()
+        if fingerprint in {primary, *(str(subkey[2]).lower() for subkey in item["subkeys"])}:
+            return primary
+    return ""
+
+
 def sign(data: bytes, key: str, *, gpg_home: str | Path | None = None) -> OpenPgpSignature:
     """A detached binary signature over `data`, made by the user's own gpg with its agent, smartcard and pinentry.
 

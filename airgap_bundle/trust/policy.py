@@ -30,6 +30,7 @@ from airgap_bundle.trust import policy_words
 from airgap_bundle.trust.packets import parse_public_key
 from airgap_bundle.trust.patterns import RepositoryPattern
 from airgap_bundle.trust.policy_model import (
+    Hold,
     KeylessIdentity,
     Method,
     OpenPgpKey,
@@ -128,8 +129,19 @@ class _References:
         repositories = fields.required("repositories", listed(converted(RepositoryPattern)))
         max_age = fields.get("maxAge", converted(policy_words.duration), None)
         overrides = fields.get("overrides", listed(self._to(self._roles)), ())
+        hold = fields.get("hold", self._hold, None)
         fields.finish()
-        return Product(name=name, require=require, repositories=repositories, max_age=max_age, overrides=overrides)
+        return Product(
+            name=name, require=require, repositories=repositories, max_age=max_age, overrides=overrides, hold=hold
+        )
+
+    def _hold(self, value: Value) -> Hold:
+        """What has to happen before a product's tags move; an empty map asks only that somebody publishes."""
+        fields = value.fields()
+        wait = fields.get("wait", converted(policy_words.duration), None)
+        approvals = fields.get("approvals", listed(self._to(self._roles)), ())
+        fields.finish()
+        return Hold(wait=wait, approvals=approvals)
 
     def check(self, signers: Mapping[str, object], roles: Mapping[str, object]) -> None:
         """Complain of every name that does not exist."""

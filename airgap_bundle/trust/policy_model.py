@@ -120,14 +120,29 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """What has to happen before tags name what was imported.
+
+    `wait` is the least time since the import; `approvals` are roles that have to sign the receipt.
+    """
+
+    wait: timedelta | None = None
+    approvals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Product:
-    """What a bundle of this name needs, and where it may write. `overrides`: roles that may lift freshness."""
+    """What a bundle of this name needs, and where it may write.
+
+    `overrides`: roles that may lift freshness. With `hold` nothing is tagged before it is published.
+    """
 
     name: str
     require: tuple[str, ...]
     repositories: tuple[RepositoryPattern, ...]
     max_age: timedelta | None = None
     overrides: tuple[str, ...] = ()
+    hold: Hold | None = None
 
     def __post_init__(self) -> None:
         """Refuse a product that needs nothing, or may write nowhere."""
@@ -135,7 +150,7 @@ class Product:
             raise InvalidValueError("'require' names no role, so no signature would be asked for")
         if not self.repositories:
             raise InvalidValueError("'repositories' is empty; [\"**\"] is every one")
-        for names in (self.require, self.overrides):
+        for names in (self.require, self.overrides, self.hold.approvals if self.hold else ()):
             if len(set(names)) != len(names):
                 raise InvalidValueError("a role is listed twice")
 
