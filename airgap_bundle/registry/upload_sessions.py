@@ -29,6 +29,9 @@ _ACCEPTED, _NO_CONTENT = 202, 204
 _FOUND = frozenset({200, 202, 204})
 # What a registry says of a session that it has ended, or of the question itself.
 _NOT_FOUND = frozenset({400, 403, 404, 405, 410, 416, 501})
+# The registry has not noticed yet that whoever wrote there is gone. It is asked again this often.
+_BUSY = 409
+_BUSY_ATTEMPTS = 4
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _TARGET = re.compile(r"/[!-~]*")
 _COUNT = re.compile(r"[0-9]{1,12}")
@@ -118,15 +121,24 @@ class UploadSessions:
             target=target,
             repository=repository,
             scopes=push(self._session.prefix + repository),
-            expected=_FOUND | _NOT_FOUND,
+            expected=_FOUND | _NOT_FOUND | {_BUSY},
         )
+        for _ in range(_BUSY_ATTEMPTS):
+            found, is_busy = self._ask(call, size)
+            if not is_busy:
+                return found
+            self._session.options.sleep(self._session.options.patience.first_pause_seconds)
+        return None
+
+    def _ask(self, call: Call, size: int) -> tuple[OpenUpload | None, bool]:
+        """How far an upload has come, and whether somebody else is still writing there."""
         with self._session.call(call) as answer:
             match = _RANGE.fullmatch(answer.header("Range")) if answer.status in _FOUND else None
             # Nothing and one byte look the same: both are "0-0". Then it is not worth going on.
             if match is None or not 0 < int(match[1]) < size:
-                return None
-            moved = self.location(call, answer) if answer.header("Location") else target
-            return OpenUpload(target=moved, offset=int(match[1]) + 1)
+                return None, answer.status == _BUSY
+            target = self.location(call, answer) if answer.header("Location") else call.target
+            return OpenUpload(target=target, offset=int(match[1]) + 1), False
 
     def location(self, call: Call, answer: Answer) -> str:
         """The path of an upload session; only ever one on the registry's own origin."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import IMPATIENT, options
+from support.clients import IMPATIENT, Recorder, options
 from support.registries import debian_registry, embedded_registry
 from support.scripted_server import ScriptedServer, answer, refusal
 
@@ -124,6 +124,17 @@ def test_after_a_kill_only_what_the_registry_lacks_is_sent(server: ScriptedServe
     assert sum(push(server.address, uploads=memory)) == SIZE
     assert server.received[-1].body == BLOB[60_000:]
     assert server.received[-1].headers["content-range"] == "60000-99842"
+
+
+def test_a_registry_that_has_not_noticed_the_kill_yet_is_given_a_moment(
+    server: ScriptedServer, memory: UnfinishedUploads
+) -> None:
+    cut_off(server, memory)
+    server.step("GET", patch(2), answer(409)).step("GET", patch(2), answer(204, range="0-79999"))
+    server.step("PUT", put(2), answer(201))
+    recorder = Recorder()
+    push(server.address, uploads=memory, sleep=recorder.pauses.append)
+    assert recorder.pauses == [0.25]
 
 
 @pytest.mark.parametrize(
