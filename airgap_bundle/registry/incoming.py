@@ -52,6 +52,11 @@ class SocketReader:
         self._end = 0
         self.bytes_read = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is; cheroot asks before it wakes up a worker that does not stop by itself."""
+        return self._socket.fileno() < 0
+
     def has_data(self) -> bool:
         """Whether something has been received that nobody has read."""
         return self._begin < self._end

@@ -798,3 +798,16 @@ class TestTheProcess:
         assert list((tmp_path / "registry").rglob(digest.encoded)) == []
         with embedded_registry(tmp_path / "registry") as server, connected(server) as client:
             assert client.push_blob("a", data) == digest
+
+
+def test_stopping_ends_an_upload_that_has_come_to_a_halt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_STOP_SECONDS", 0.1)
+    with closing(socket.socket()) as client:
+        with RegistryServer(tmp_path / "registry", allow_push=True) as server:
+            client.connect((server.host, server.port))
+            target = f"/v2/a/blobs/uploads/?digest=sha256:{'0' * 64}"
+            head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+            client.sendall(head.encode() + b"not all of it")
+            time.sleep(0.1)
+            began = time.monotonic()
+        assert time.monotonic() - began < 3

@@ -78,7 +78,11 @@ class _Handler(BaseHTTPRequestHandler):
         del format, args
 
     def _pass(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return
         try:
             refused = self.keeper.judge(self.command, self.path)
             if refused is not None:
