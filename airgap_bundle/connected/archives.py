@@ -80,7 +80,7 @@ class Archive:
         with self._lock, _damage_of(self.name):
             return self._store.attached(digest)
 
-    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:  # noqa: ARG002
+    def open_blob(self, repository: str, digest: Digest, size: int, *, start: int = 0) -> BlobStream:  # noqa: ARG002 - one
         """The bytes of a blob, from `start` on; the caller compares them."""
         with self._lock, _damage_of(self.name):
             name = self._store.blob(digest)

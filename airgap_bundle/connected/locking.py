@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.connected.brought import Bringing
+from airgap_bundle.connected.losses import losses
 from airgap_bundle.connected.packages import Packages, packages
 from airgap_bundle.connected.resolve import Wish, resolve
 from airgap_bundle.connected.upstream import Upstream
@@ -146,7 +147,10 @@ class Locking:
         def job(_buffer: memoryview) -> None:
             self.report(ItemStarted(name=wish.source))
             sources = self.sources.at(wish.origin)
-            items.append(replace(upstream, sources=sources).prove(resolve(wish, sources), wish.reference))
+            item = resolve(wish, sources)
+            if wish.referrers and (lost := losses(item, wish, sources)):
+                self.report(Remark(severity=Severity.WARNING, message=lost))
+            items.append(replace(upstream, sources=sources).prove(item, wish.reference))
             self.report(ItemFinished(name=wish.source, outcome="resolved"))
 
         return job

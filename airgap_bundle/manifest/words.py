@@ -204,6 +204,24 @@ def name_pattern(text: str) -> str:
     return text
 
 
+def pattern_covers(pattern: str, name: str) -> bool:
+    """Whether a name pattern is about a full image name without tag: `*` stays within a component, `**` does not.
+
+    Takes time in proportion to the two, whatever they hold.
+    """
+    # reachable[n]: the pieces so far can account for the first n characters of the name.
+    reachable = [True] + [False] * len(name)
+    for piece in re.findall(r"\*\*|.", pattern):
+        if piece in {"*", "**"}:
+            for number, character in enumerate(name):
+                if reachable[number] and (piece == "**" or character != "/"):
+                    reachable[number + 1] = True
+        else:
+            matching = (before and character == piece for before, character in zip(reachable, name, strict=False))
+            reachable = [False, *matching]
+    return reachable[-1]
+
+
 def file_digest(text: str) -> Digest:
     """A SHA-256 as `sha256sum` prints it, or with the prefix `sha256:`."""
     bare = text.removeprefix("sha256:")

@@ -11,6 +11,7 @@ from airgap_bundle.manifest.model import Manifest
 from airgap_bundle.manifest.rules import (
     duplicate,
     expiry,
+    filtered_platforms,
     insecure_source,
     local_file,
     mutable_tag,
@@ -50,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     nothing_travels.RULE,
     no_checksum.RULE,
     reserved_name.RULE,
+    filtered_platforms.RULE,
 )
 
 
