@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from support import upstream
 from support.clients import Recorder
 from support.fake_sigstore import FakeSigstore
-from support.images import multi_arch_image, referrer, single_image
+from support.images import artifact, helm_chart, multi_arch_image, referrer, single_image
 from support.locks import make_lock, plan_of, write_manifest
 from support.registries import embedded_registry
 
@@ -403,6 +403,38 @@ def test_every_rule_about_an_image_has_to_be_met(scene: Scene, key: Any, sigstor
     content = upstream.payload(scene.digest)
     scene.put_beside((content, upstream.key_notes(key, content)))
     assert sorted(verdict["rule"] for verdict in verdicts(scene.lock(rules))) == ["**", "**/app"]
+
+
+def test_an_image_that_a_workload_brings_along_has_to_meet_the_rules_too(scene: Scene, key: Any) -> None:
+    reference = f"{scene.source.address}/acme/app:1.0"
+    (scene.path / "images.txt").write_text(reference + "\n")
+    manifest = write_manifest(scene.path, "workloads: [{list: images.txt}]", KEY_RULE)
+    with pytest.raises(TrustError, match="nobody has signed it"):
+        make_lock(manifest)
+    content = upstream.payload(scene.digest)
+    scene.put_beside((content, upstream.key_notes(key, content)))
+    assert [verdict["digest"] for verdict in verdicts(make_lock(manifest))] == [scene.digest]
+    assert len(verdicts(make_lock(manifest))) == 1
+
+
+def test_a_chart_and_an_artifact_have_to_meet_the_rules_too(scene: Scene, key: Any) -> None:
+    chart, database = helm_chart(), artifact("database")
+    chart.push_to(scene.source.registry, "charts/acme", "1.2.3")
+    database.push_to(scene.source.registry, "acme/database", "2")
+    address = scene.source.address
+    manifest = write_manifest(
+        scene.path,
+        f"charts: [{{chart: 'oci://{address}/charts/acme', version: 1.2.3, images: none}}]",
+        f"artifacts: ['{address}/acme/database:2']",
+        "verify: [{match: '**', key: cosign.pub}]",
+    )
+    for repository, each in (("charts/acme", chart), ("acme/database", database)):
+        with pytest.raises(TrustError, match="nobody has signed it"):
+            make_lock(manifest)
+        content = upstream.payload(each.digest)
+        signature = upstream.signature_image((content, upstream.key_notes(key, content)))
+        signature.push_to(scene.source.registry, repository, upstream.beside(each.digest))
+    assert {verdict["digest"] for verdict in verdicts(make_lock(manifest))} == {chart.digest, database.digest}
 
 
 def test_a_rule_about_nothing_is_said_and_asks_for_nothing(scene: Scene) -> None:
