@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.connected.platforms import keep_children
 from airgap_bundle.connected.upstream_evidence import find_candidates, read_content
 from airgap_bundle.connected.upstream_judging import judge
 from airgap_bundle.core.content import Digest
-from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.core.errors import DocumentError, InvalidValueError, TrustError
 from airgap_bundle.core.text import count_text
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.connected.upstream_demands import Demand
     from airgap_bundle.connected.upstream_evidence import Candidate
-    from airgap_bundle.core.oci import Reference
+    from airgap_bundle.core.oci import Document, Reference
     from airgap_bundle.manifest.locked import LockedItem
 
 _MAX_REASON = 300
@@ -45,19 +46,25 @@ class Upstream:
         """The item with a verdict for each rule that is about it.
 
         1. Nothing is asked where no rule is about it.
-        2. Find what may be a signature; that which an earlier lock went by comes first.
-        3. For each rule take the first signature that holds, is by the one asked for, and is about this digest.
+        2. Where platforms are left out, what travels has to be a part of the index whose signature is looked for.
+        3. Find what may be a signature; that which an earlier lock went by comes first.
+        4. For each rule take the first signature that holds, is by the one asked for, and is about this digest.
 
         `TrustError` where a rule is not met: image, rule and reason. `RegistryError` where the registry cannot tell.
+        `DocumentError` where an earlier lock, edited by somebody, names something that is no part of the index.
         """
         # 1.
         demands = [demand for demand in self.demands if demand.covers(reference)]
         if not demands:
             return replace(item, verdicts=())
         # 2.
+        if item.original is not None:
+            index = self.sources.document(reference.host, reference.repository, item.original.digest)
+            _check_part(item, index)
+        # 3.
         signed = item.original.digest if item.original is not None else item.digest
         found = find_candidates(self.sources, reference, signed, _named(item))
-        # 3.
+        # 4.
         look = _Look(sources=self.sources, reference=reference, signed=signed, candidates=found, contents={})
         verdicts = [look.verdict(demand, item.source) for demand in demands]
         return replace(item, verdicts=tuple(sorted(verdicts, key=lambda verdict: sorted(verdict.items()))))
@@ -104,6 +111,21 @@ class _Look:
 
     def _read_signed(self) -> bytes:
         return self.sources.document(self.reference.host, self.reference.repository, self.signed).raw
+
+
+def _check_part(item: LockedItem, index: Document) -> None:
+    """A signature over an index vouches for its children, and for what is made of them by leaving others out."""
+    children = {child.descriptor.digest for child in index.children}
+    kept = {entry.digest for entry in item.platforms}
+    if item.digest in children or (
+        kept and kept <= children and keep_children(index, kept).descriptor == item.descriptor
+    ):
+        return
+    raise DocumentError(
+        "AB-LOCK-MISMATCH",
+        f"{item.source}: what the lock names, {item.digest}, is no part of {index.descriptor.digest}",
+        hint="the lock was edited or made by another version; make it again with airgap-manifest lock --update-all",
+    )
 
 
 def _named(item: LockedItem) -> list[Digest]:

@@ -531,6 +531,25 @@ def test_with_platforms_left_out_the_signature_is_that_of_the_index(scene: Scene
     assert verdicts(lock)[0]["digest"] == index.digest != lock.items[0].digest
 
 
+@pytest.mark.parametrize("platforms", ["[linux/amd64]", "[linux/amd64, linux/arm64]"])
+def test_a_lock_that_names_something_beside_the_signed_index_is_refused(scene: Scene, key: Any, platforms: str) -> None:
+    index, evil = multi_arch_image("app", ("linux/amd64", "linux/arm64", "linux/s390x"), size=100), single_image("evil")
+    index.push_to(scene.source.registry, "acme/app", "1.0")
+    evil.push_to(scene.source.registry, "acme/app", "evil")
+    scene.image = index
+    scene.lines = [f"platforms: {platforms}"]
+    content = upstream.payload(index.digest)
+    scene.put_beside((content, upstream.key_notes(key, content)))
+    (item,) = scene.lock(KEY_RULE).items
+    assert len(item.verdicts) == 1
+    assert scene.lock(KEY_RULE).items == (item,)
+    lock = scene.path / "acme.lock.yaml"
+    lock.write_text(lock.read_text().replace(item.digest, evil.digest))
+    with pytest.raises(DocumentError) as caught:
+        scene.lock(KEY_RULE)
+    assert caught.value.code == "AB-LOCK-MISMATCH"
+
+
 def test_the_verdict_is_carried_in_the_inventory_with_the_signature(scene: Scene, key: Any) -> None:
     content = upstream.payload(scene.digest)
     signature = scene.put_beside((content, upstream.key_notes(key, content)))
