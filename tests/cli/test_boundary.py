@@ -15,6 +15,7 @@ import pytest
 from support.gate import gate_before
 from support.images import single_image
 from support.registries import free_port
+from support.scripted_server import ScriptedServer, answer
 from support.trip import Said, Trip, command_line, keys, make_trip, run, start
 
 from airgap_bundle.core.content import Digest
@@ -656,3 +657,22 @@ def test_a_verdict_names_every_check_and_who_signed(trip: Trip) -> None:
     assert {step["outcome"] for step in verdict["steps"]} <= {"passed", "not checked"}
     assert [signer["key"] for signer in verdict["signers"]] == [keys().release]
     assert Digest(verdict["bundleId"])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_token_is_fetched_only_from_hosts_that_the_policy_names(trip: Trip, named: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    trip.one_image()
+    bundle = trip.build()
+    with ScriptedServer() as tokens, ScriptedServer() as registry:
+        challenge = f'Bearer realm="http://{tokens.address}/token",service="inner"'
+        asks = answer(401, www_authenticate=challenge)
+        for target in ("/v2/", "/v2/airgap-receipts/acme/tags/list"):
+            registry.always("GET", target, asks)
+        if named:
+            tokens.always("GET", "/token", answer(403))
+            destinations = f'destinations:\n  "{registry.address}": {{tokenHosts: ["{tokens.address}"]}}\n'
+            edit_policy(trip, more=destinations)
+        said = push(trip, bundle, registry.address)
+        assert said.status == 5, said.out
+        assert bool(tokens.received) is named
+        assert tokens.address in said.json["error"]["message"] + said.json["error"]["hint"]
