@@ -160,9 +160,10 @@ class Site:
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def snapshot(self) -> dict[str, bytes]:
-        """Every file of the registry."""
+        """Every file of the registry, but for the mark that makes a directory one."""
         root = self.path / "registry"
-        return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+        files = (file for file in root.rglob("*") if file.is_file() and file != root / "registry.json")
+        return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
     def refuses(
         self,
