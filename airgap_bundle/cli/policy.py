@@ -50,7 +50,13 @@ def add_policy(app: typer.Typer) -> None:
 
 def _init(
     openpgp: Annotated[
-        Path, typer.Option("--openpgp", metavar="KEY.asc", help="The signer's OpenPGP key.", show_default=False)
+        Path,
+        typer.Option(
+            "--openpgp",
+            metavar="KEY.asc",
+            help="The signer's OpenPGP key, as 'gpg --armor --export' writes it.",
+            show_default=False,
+        ),
     ],
     output: Output,
     signer: Annotated[str, typer.Option("--signer", metavar="NAME", help="What the signer is called.")] = "release",

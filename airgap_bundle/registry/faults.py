@@ -38,7 +38,7 @@ def line_fault(error: OSError, authority: str) -> LineFaultError:
     if isinstance(error, socket.gaierror):
         return LineFaultError(
             "AB-NETWORK-NAME",
-            f"the name {authority} cannot be resolved",
+            f"{authority} is a name that cannot be resolved",
             hint="check the spelling of the host, and that this machine reaches its name server",
             retry=error.errno == socket.EAI_AGAIN,
         )
