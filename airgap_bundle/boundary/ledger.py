@@ -292,21 +292,6 @@ class Ledger:
         )
         return tuple(TagOwner(product=row[0], digest=Digest(row[1]), receipt_id=row[2]) for row in rows)
 
-    def anchors_to_keep(self, product: str, destination: str, last: int = 3) -> frozenset[tuple[str, str]]:
-        """(path, anchor) of everything since the product's last three receipts that one can go back to.
-
-        Partial and held imports are nothing to go back to; they are kept where they are newer than the third. So is
-        what is current, however old it is.
-        """
-        current = self.current(product, destination)
-        found = {(item.path, item.anchor) for item in (current.items if current else ()) if item.anchor}
-        for receipt in self.receipts(product, destination):
-            if last <= 0:
-                break
-            found.update((item.path, item.anchor) for item in receipt.items if item.anchor)
-            last -= not (receipt.partial or receipt.held)
-        return frozenset(found)
-
     def audit_heads(self) -> tuple[AuditHead, ...]:
         """The heads of the audit trail that receipts hold; `audit.verify` looks for them."""
         rows = self._database.rows("SELECT DISTINCT audit_records, audit_head FROM receipts ORDER BY audit_records")
@@ -316,7 +301,7 @@ class Ledger:
         """What imports with this receipt id found under the tags that they meant to move; the last one's word."""
         rows = self._database.rows(
             "SELECT path, tag, digest, previous FROM moves JOIN imports ON number = import"
-            " WHERE receipt_id = ? AND previous <> digest ORDER BY number",
+            " WHERE receipt_id = ? AND previous <> digest AND kind <> 'rollback' ORDER BY number",
             receipt,
         )
         return {(row[0], row[1], Digest(row[2])): Digest(row[3]) if row[3] else None for row in rows}
@@ -353,6 +338,12 @@ class Ledger:
                 )
         if is_current and not (receipt.partial or receipt.held):
             self.standing.set_current(receipt.product, receipt.destination, receipt.id)
+            # Every tag of the product has just been set: a rollback that was killed before has nothing left to do.
+            self._database.write(
+                "UPDATE imports SET state = 'abandoned', ended = ?, reason = 'imported anew'"
+                " WHERE product = ? AND destination = ? AND kind = 'rollback' AND state = 'begun'",
+                *(moment_text(receipt.finished), receipt.product, receipt.destination),
+            )
         return is_current
 
     def _newest_created(self, revoked: Collection[Digest]) -> datetime | None:

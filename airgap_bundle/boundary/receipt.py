@@ -315,7 +315,8 @@ def inheriting(receipt: Receipt, earlier: Receipt | None, moved: Mapping[TagKey,
     if earlier is not None:
         receipt = replace(
             receipt,
-            previous=earlier.previous,
+            # What was held or partial was never in effect, so it says nothing about what was before.
+            previous=receipt.previous if earlier.held or earlier.partial else earlier.previous,
             publication=receipt.publication or earlier.publication,
             promotion=receipt.promotion or earlier.promotion,
         )

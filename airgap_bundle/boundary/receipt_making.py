@@ -20,6 +20,7 @@ from airgap_bundle.boundary.receipt import (
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.upload import Sent
@@ -42,8 +43,13 @@ def make_receipt(
     times: tuple[dt.datetime, dt.datetime],
     previous: Receipt | None,
     adopt_reason: str = "",
+    skipped: Sequence[Target] = (),
+    held: bool = False,
 ) -> Receipt:
-    """The receipt of an import that has ended. `times` are its start and end, `previous` the product's last receipt."""
+    """The receipt of an import that has ended. `times` are its start and end, `previous` what was in effect before.
+
+    `skipped` are the items that were left out by choice, which makes it partial.
+    """
     inventory, decision = verified.inventory, verified.decision
     overrides = [
         Override(option=used.option.value, value=str(verified.bundle_id), reason=used.reason)
@@ -68,7 +74,9 @@ def make_receipt(
         started=started,
         finished=finished,
         tool=f"airgap-bundle {__version__}",
-        items=_items(plan, destination.prefix),
+        items=(*_items(plan, destination.prefix), *(_skipped(target, destination.prefix) for target in skipped)),
+        partial=bool(skipped),
+        held=held,
         audit=audit,
         map=tuple(MapRule(pattern=rule.source, target=rule.target) for rule in path_map.rules),
         overrides=tuple(overrides),
@@ -119,6 +127,22 @@ def _item(
         anchor=target.anchor,
         outcome=_outcome(target, incomplete, move),
         attached=tuple(_attached(target, attached, incomplete)),
+    )
+
+
+def _skipped(target: Target, prefix: str) -> ReceiptItem:
+    item = target.item
+    return ReceiptItem(
+        kind=item.kind,
+        source=item.source,
+        path=below(prefix, target.repository),
+        tag=item.tag,
+        digest=item.digest,
+        media_type=item.media_type,
+        size=item.size,
+        previous=None,
+        anchor="",
+        outcome=Outcome.SKIPPED,
     )
 
 

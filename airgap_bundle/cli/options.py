@@ -124,4 +124,8 @@ LimitRate = Annotated[
         help="Bytes a second for all transfers together: 10MB, 500kB.",
     ),
 ]
+WaitLock = Annotated[
+    float,
+    typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for other work on the product to end."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that would be carried out, and stop.")]

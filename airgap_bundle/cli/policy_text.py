@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.policy_update import PolicyUpdated
     from airgap_bundle.output.terminal import Terminal
-    from airgap_bundle.trust.policy_model import Policy, Signer
+    from airgap_bundle.trust.policy_model import Hold, Policy, Signer
 
 
 def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
@@ -44,6 +44,7 @@ def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
                         "repositories": [str(pattern) for pattern in product.repositories],
                         "maxAgeDays": product.max_age.days if product.max_age else None,
                         "overrides": list(product.overrides),
+                        "hold": _hold_record(product.hold),
                     }
                     for product in policy.products.values()
                 ],
@@ -80,6 +81,9 @@ def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
         for one in policy.products.values()
     ]
     terminal.show(table(("PRODUCT", "ROLES", "MAY WRITE TO"), products, width=terminal.width))
+    for product in policy.products.values():
+        if product.hold is not None:
+            terminal.show(f"{product.name} is held until it is published{_hold_text(product.hold)}")
     for one in ending:
         terminal.warn(f"{one.what} ends on {one.when:%Y-%m-%d}" if one.when > now else f"{one.what} has ended")
     _warn_of_roles(policy, now, terminal)
@@ -155,6 +159,17 @@ def show_revocation(old: Policy, new: Policy, output: Path, now: dt.datetime, te
 def _warn_of_roles(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
     for name in unfillable_roles(policy, now):
         terminal.warn(f"too few people with a key that counts are left to fill the role {name}")
+
+
+def _hold_record(hold: Hold | None) -> dict[str, object] | None:
+    if hold is None:
+        return None
+    return {"waitHours": int(hold.wait.total_seconds() // 3600) if hold.wait else 0, "approvals": list(hold.approvals)}
+
+
+def _hold_text(hold: Hold) -> str:
+    wait = f", at least {count_text(int(hold.wait.total_seconds() // 3600), 'hour')}" if hold.wait else ""
+    return wait + (f"; {' and '.join(hold.approvals)} must approve" if hold.approvals else "")
 
 
 def _keys(signer: Signer) -> list[str]:

@@ -16,6 +16,7 @@ from support.receipts import DESTINATION, NOON, digest, item, receipt
 
 from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.ledger_values import Begun, TagMove
+from airgap_bundle.boundary.pruning import anchors_to_keep
 from airgap_bundle.boundary.receipt import AuditHead, Outcome, Receipt
 from airgap_bundle.boundary.receipt_json import dump_receipt, parse_receipt
 from airgap_bundle.boundary.state import StateDirectory
@@ -225,7 +226,7 @@ def test_anchors_of_the_last_three_complete_imports_and_all_newer_ones_stay(ledg
     made = [receipt(n) for n in range(1, 5)] + [receipt(5, held=True), receipt(6, partial=True), receipt(7)]
     for one in made:
         ledger.record(one)
-    kept = {anchor for _, anchor in ledger.anchors_to_keep("acme", DESTINATION)}
+    kept = {anchor for _, anchor in anchors_to_keep(ledger, "acme", DESTINATION)}
     assert kept == {one.items[0].anchor for one in made[2:]}
 
 
@@ -445,7 +446,7 @@ def test_ten_thousand_receipts_are_no_burden(state: StateDirectory) -> None:
     with Ledger.open(state) as ledger:
         assert ledger.history("p3", DESTINATION).sequence == 1999
         assert ledger.latest("p3", DESTINATION) is not None
-        assert len(ledger.anchors_to_keep("p3", DESTINATION)) == 1
+        assert len(anchors_to_keep(ledger, "p3", DESTINATION)) == 1
         assert len(ledger.places()) == 5
         assert len(ledger.audit_heads()) == 2000
         assert ledger.unfinished() == ()

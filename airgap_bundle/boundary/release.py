@@ -1,0 +1,121 @@
+"""May what is held get its tags, now? The policy's word on holding: a waiting time, approvals, and what has changed.
+
+Decides without I/O. The approvals were verified before (`trust.signatures`), over the bytes of the held receipt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.receipt import SignedBy
+from airgap_bundle.core.errors import TrustError
+from airgap_bundle.core.text import count_text, duration_text
+from airgap_bundle.trust.roles import fill_roles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.trust.policy_model import Hold, Policy, Product
+    from airgap_bundle.trust.signatures import CountedSignature
+
+
+def check_may_be_tagged(policy: Policy, product: str, *, hold: bool, was_published: bool) -> None:
+    """`TrustError` where the policy wants a product held and it is about to be tagged at once.
+
+    What was published before may be pushed again to mend what is missing.
+    """
+    entry = policy.product(product)
+    if entry is not None and entry.hold is not None and not hold and not was_published:
+        raise TrustError(
+            "AB-TRUST-HOLD",
+            f"the policy wants {product} to be held before its tags move",
+            hint="push it with --hold, let it be scanned, then airgap-import publish",
+        )
+
+
+def check_release(
+    policy: Policy, receipt: Receipt, approvals: Sequence[CountedSignature], now: datetime
+) -> tuple[SignedBy, ...]:
+    """The approvals, with the roles that they fill. `TrustError` at the first check that does not hold.
+
+    1. The policy still knows the product and lets it write where the images lie, and has not revoked the bundle.
+    2. They were held as long as the policy wants.
+    3. The roles that must approve are filled by different people.
+    """
+    # 1.
+    entry = check_still_allowed(policy, receipt)
+    if entry.hold is None:
+        return _signed(approvals, {})
+    # 2.
+    _check_wait(entry.hold, receipt, now)
+    # 3.
+    roles = [policy.roles[name] for name in entry.hold.approvals]
+    people = tuple(dict.fromkeys(one.signer for one in approvals))
+    filled = fill_roles(roles, people)
+    for role in roles:
+        if len(filled[role.name]) < role.threshold:
+            raise TrustError(
+                "AB-TRUST-APPROVAL",
+                f"{receipt.id} needs the approval of {count_text(role.threshold, 'person')} of the role {role.name}"
+                f" and has that of {', '.join(filled[role.name]) or 'nobody'}",
+                hint=f"let {', '.join(role.signers)} sign receipts/{receipt.id}.json of the state directory:"
+                " gpg --detach-sign FILE; then publish with --approval FILE.sig",
+            )
+    return _signed(approvals, filled)
+
+
+def check_still_allowed(policy: Policy, receipt: Receipt) -> Product:
+    """The policy's entry for the product of a receipt; `TrustError` where today's policy would not let it in."""
+    if receipt.bundle_id in policy.revoked_bundles:
+        raise TrustError(
+            "AB-TRUST-REVOKED-BUNDLE",
+            f"the policy has revoked the bundle of {receipt.id} since it was imported",
+            hint="ask for the bundle that replaces it",
+        )
+    entry = policy.product(receipt.product)
+    if entry is None:
+        raise TrustError(
+            "AB-TRUST-PRODUCT",
+            f"the policy has no entry for the product {receipt.product}",
+            hint=f"known there: {', '.join(policy.products) or 'none'}",
+        )
+    for item in receipt.items:
+        if reason := policy.refusal_to_write(receipt.product, item.path):
+            raise TrustError(
+                "AB-TRUST-REPOSITORY",
+                f"{receipt.product} may not write to {item.path}: {reason}",
+                hint="if it should, add a pattern to `repositories` of the product in the policy",
+            )
+    return entry
+
+
+def _check_wait(hold: Hold, receipt: Receipt, now: datetime) -> None:
+    if now < receipt.finished:
+        raise TrustError(
+            "AB-TRUST-CLOCK",
+            f"the clock of this machine says {now:%Y-%m-%d %H:%M} UTC, but {receipt.id} was imported at"
+            f" {receipt.finished:%Y-%m-%d %H:%M} UTC",
+            hint="set the clock; with a wrong one nothing can be said about waiting times",
+        )
+    if hold.wait is not None and now < receipt.finished + hold.wait:
+        left = (receipt.finished + hold.wait - now).total_seconds()
+        raise TrustError(
+            "AB-TRUST-WAIT",
+            f"the policy wants {receipt.product} held for {duration_text(hold.wait.total_seconds())}, and"
+            f" {duration_text(left)} of that are left",
+            hint=f"publish it after {receipt.finished + hold.wait:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def _signed(approvals: Sequence[CountedSignature], filled: dict[str, tuple[str, ...]]) -> tuple[SignedBy, ...]:
+    return tuple(
+        SignedBy(
+            signer=one.signer,
+            method=one.method.value,
+            key=one.key,
+            roles=tuple(role for role, people in filled.items() if one.signer in people),
+        )
+        for one in approvals
+    )
