@@ -28,7 +28,8 @@ _MAX_SIGNATURE_BYTES = 4096
 class KeySignature:
     """What such a file says: the hash that was signed, its name for `hashlib`, and the signature. Nothing verified.
 
-    `unverified_hint` is how the file names its key.
+    `unverified_hint` is how the file names its key. The hash is "" where none is named, as cosign does for Ed25519,
+    which signs the bytes themselves.
     """
 
     unverified_hash: str
@@ -63,23 +64,27 @@ def parse(raw: bytes) -> KeySignature:
     message = _object(top, "messageSignature")
     _only(message, {"messageDigest", "signature"}, "messageSignature")
     digest = _object(message, "messageDigest")
-    _only(digest, {"algorithm", "digest"}, "messageDigest")
-    algorithm = digest["algorithm"]
-    if not isinstance(algorithm, str) or algorithm not in HASHES:
-        raise InvalidValueError("messageDigest.algorithm is none of SHA2_256, SHA2_384 and SHA2_512")
+    algorithm = ""
+    if digest:
+        _only(digest, {"algorithm", "digest"}, "messageDigest")
+        algorithm = digest["algorithm"]
+        if not isinstance(algorithm, str) or algorithm not in HASHES:
+            raise InvalidValueError("messageDigest.algorithm is none of SHA2_256, SHA2_384 and SHA2_512")
     signature = _bytes(message, "signature")
     if not 0 < len(signature) <= _MAX_SIGNATURE_BYTES:
         raise InvalidValueError("the signature is empty or too long")
     return KeySignature(
-        unverified_hash=HASHES[algorithm],
-        unverified_digest=_bytes(digest, "digest"),
+        unverified_hash=HASHES.get(algorithm, ""),
+        unverified_digest=_bytes(digest, "digest") if digest else b"",
         unverified_signature=signature,
         unverified_hint=str(hint.get("hint", "")),
     )
 
 
 def is_over(signature: KeySignature, data: bytes) -> bool:
-    """Whether the file speaks about exactly these bytes; the signature itself is not looked at."""
+    """Whether the file speaks about exactly these bytes, or does not say; the signature itself is not looked at."""
+    if not signature.unverified_hash:
+        return True
     return hashlib.new(signature.unverified_hash, data).digest() == signature.unverified_digest
 
 

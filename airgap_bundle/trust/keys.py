@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_KEY_BYTES = 32 * 1024
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 16384
-# What cosign signs with where nothing else is said, by the curve's bits; RSA and Ed25519 go with SHA-256.
+# What cosign signs with where nothing else is said, by the curve's bits; RSA goes with SHA-256.
 _CURVE_HASHES = {256: "sha256", 384: "sha384", 521: "sha512"}
 
 
@@ -173,8 +173,8 @@ def _sign(data: bytes, private: PrivateKeyTypes) -> tuple[str, bytes]:
     if isinstance(private, ed25519.Ed25519PrivateKey):
         return "sha256", private.sign(data)
     if isinstance(private, ec.EllipticCurvePrivateKey):
-        name = _CURVE_HASHES[private.key_size]
-        return name, private.sign(data, ec.ECDSA(_hash(name)))
+        # cosign 3.1 verifies with SHA-256 whatever the curve, even where it has signed with another hash itself.
+        return "sha256", private.sign(data, ec.ECDSA(_hash("sha256")))
     if isinstance(private, rsa.RSAPrivateKey):
         return "sha256", private.sign(data, padding.PKCS1v15(), _hash("sha256"))
     raise AssertionError("the public half was checked to be one of these")
@@ -189,6 +189,8 @@ def _verify(data: bytes, signature: key_bundle.KeySignature, key: PublicKey) -> 
     if isinstance(key, ed25519.Ed25519PublicKey):
         key.verify(made, data)
         return
+    if not signature.unverified_hash:
+        raise InvalidSignature("only an Ed25519 signature can go without a hash")
     algorithm = _hash(signature.unverified_hash)
     if isinstance(key, ec.EllipticCurvePublicKey):
         key.verify(made, data, ec.ECDSA(algorithm))

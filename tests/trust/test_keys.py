@@ -199,3 +199,15 @@ def test_a_plain_key_can_be_revoked_by_its_digest(made: dict[str, Any]) -> None:
     with pytest.raises(TrustError) as caught:
         check_signatures(policy, DATA, [(signed.name, signed.data)], datetime.now(UTC))
     assert caught.value.code == "AB-TRUST-REVOKED-KEY"
+
+
+@pytest.mark.parametrize("kind", ["p256", "rsa", "ed25519"])
+def test_only_an_ed25519_signature_goes_without_a_hash_as_cosign_writes_it(made: dict[str, Any], kind: str) -> None:
+    document = json.loads(keys.sign(DATA, private_pem(made[kind])).data)
+    document["messageSignature"]["messageDigest"] = {}
+    raw = json.dumps(document).encode()
+    refused(DATA + b" ", raw, made[kind])
+    if kind == "ed25519":
+        keys.verify(DATA, raw, keys.read_public_key(public_pem(made[kind])), name="x")
+    else:
+        refused(DATA, raw, made[kind])
