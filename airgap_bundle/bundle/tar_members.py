@@ -105,7 +105,7 @@ def members(source: Forward) -> Iterator[Member]:
         count += 1
         if count > MAX_MEMBERS:
             raise InvalidValueError(f"more than {MAX_MEMBERS} members")
-        size = _check(block, source.position - BLOCK_BYTES)
+        size = _check(block, source.position - len(block))
         if (kind := block[156:157]) in {b"L", b"K", b"x", b"g"}:
             data = _extension(source, size)
             if kind != b"g":
@@ -125,9 +125,9 @@ def _check(block: bytes, position: int) -> int:
     """The size that a header gives, if its checksum is right."""
     if len(block) < BLOCK_BYTES:
         raise InvalidValueError(f"the archive ends within a header, at byte {position}")
-    expected = _number(block[_CHECKSUM_AT])
     actual = sum(block) - sum(block[_CHECKSUM_AT]) + 8 * ord(" ")
-    if actual != expected:
+    digits = block[_CHECKSUM_AT].strip(b" \0")
+    if not digits.isdigit() or digits.lstrip(b"0") != b"%o" % actual:
         raise InvalidValueError(f"not a tar header at byte {position}")
     return _number(block[124:136])
 

@@ -87,9 +87,15 @@ def read_chart(source: Source, name: str) -> ChartPackage:
         if member.size > _MAX_METADATA_BYTES:
             raise InvalidValueError(f"its {_METADATA} has {member.size} bytes; {_MAX_METADATA_BYTES} are allowed")
         metadata = stream.read(member.size)
+    stream.finish()
     if metadata is None:
         raise InvalidValueError(f"it holds no {_METADATA}")
     return _described(metadata, folders, name)
+
+
+def complaint_of(error: DocumentError) -> str:
+    """The first complaint about YAML of others, without the name of the file: `line 3: …`."""
+    return f"line {error.findings[0].place.line}: {error.findings[0].message}" if error.findings else error.message
 
 
 def chart_document(chart: ChartPackage, package: Descriptor, provenance: Descriptor | None) -> Document:
@@ -139,6 +145,11 @@ class _Inflating:
                 raise InvalidValueError("it is cut short")
             count -= passed
 
+    def finish(self) -> None:
+        """Read to the end, so that what is cut off, or hidden behind the tar, is noticed."""
+        while self._more():
+            self._ready.clear()
+
     def _more(self) -> bool:
         """Inflate another piece; False at the end of the file."""
         if not self._input:
@@ -168,7 +179,7 @@ def _described(metadata: bytes, folders: set[str], name: str) -> ChartPackage:
             metadata, f"{_METADATA} in {name}", max_bytes=_MAX_METADATA_BYTES, max_nodes=_MAX_METADATA_NODES
         )
     except DocumentError as error:
-        raise InvalidValueError(error.message) from error
+        raise InvalidValueError(f"its {_METADATA}, {complaint_of(error)}") from error
     if not isinstance(node, MappingNode):
         raise InvalidValueError(f"its {_METADATA} is not a map")
     chart_name, version = text_of(node.entries.get("name")), text_of(node.entries.get("version"))

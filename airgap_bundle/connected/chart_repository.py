@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from airgap_bundle.connected.chart_package import complaint_of
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
@@ -57,7 +58,7 @@ class Indexes:
                 keep=("entries", chart),
             )
         except DocumentError as error:
-            raise _malformed(place, error.message) from error
+            raise _malformed(place, complaint_of(error)) from error
         versions = items(entry(node, "entries", chart))
         if not versions:
             raise RegistryError(

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airgap_bundle.connected.chart_package import complaint_of
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, TrustError
 from airgap_bundle.manifest.looseyaml import entry, text_of
 from airgap_bundle.manifest.yamltext import MappingNode, parse_foreign
@@ -147,7 +148,7 @@ def _files(text: str, name: str) -> dict[str, str]:
     try:
         node = parse_foreign(sums.encode(), name, max_bytes=MAX_PROVENANCE_BYTES, max_nodes=_MAX_NODES)
     except DocumentError as error:
-        raise InvalidValueError(error.message) from error
+        raise InvalidValueError(complaint_of(error)) from error
     files = entry(node, "files")
     if not isinstance(files, MappingNode):
         raise InvalidValueError("no list of files")

@@ -284,7 +284,8 @@ class Answer:
             return
         usable = False
         try:
-            usable = self._drain() and not self._response.will_close
+            # What ends with the connection has nothing to keep it for, and might never end.
+            usable = not self._response.will_close and self._drain()
         except LineFaultError:
             pass
         finally:
