@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airgap_bundle.cli import frame, options
+from airgap_bundle.cli import check_formats, frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.output.terminal import Terminal
 
@@ -25,27 +25,80 @@ _FINDINGS_STATUS = 1
 @frame.command(
     app,
     "check",
+    formats=check_formats.CheckFormat,
     examples="""
     airgap-manifest check acme.yaml
-    airgap-manifest check --strict manifests/*.yaml --format json
+    airgap-manifest check --strict --discover --readiness acme.yaml
+    airgap-manifest check manifests/*.yaml --format sarif > check.sarif
+    airgap-manifest check --online --base base.yaml acme.yaml
     """,
 )
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests or overlays.", show_default=False)],
     strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail the check too.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", metavar="CODE", help="Only these rules; repeatable, or with commas.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="CODE", help="Not these rules; repeatable, or with commas.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what means the same afterwards, then check.")] = False,
+    discover: Annotated[
+        bool, typer.Option("--discover", help="Look into the charts and workloads beside it for images.")
+    ] = False,
+    readiness: Annotated[
+        bool, typer.Option("--readiness", help="Look in them for what would fail without a network.")
+    ] = False,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="FILE", help="The manifest before a change: say what loosened."),
+    ] = None,
+    allow_registry: Annotated[
+        list[str] | None,
+        typer.Option("--allow-registry", metavar="PATTERN", help="Only these, such as 'ghcr.io/acme/**'; repeatable."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="PATTERN", help="A host that is inside, such as '*.corp'; repeatable."),
+    ] = None,
+    volume_size: Annotated[
+        str, typer.Option("--volume-size", metavar="SIZE", help="The medium: fat32, dvd, or 32GB. Needs --online.")
+    ] = "",
+    online: Annotated[bool, typer.Option("--online", help="Ask the registries whether everything is there.")] = False,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
     *,
     terminal: Terminal,
 ) -> int:
-    """Lint manifests without asking any registry.
+    """Lint manifests, without a network unless --online is given.
 
-    Exit status 1 means findings, 2 that a file is no manifest at all.
+    Exit status 1 means findings, 2 that a file is no manifest at all, whatever the format.
     """
-    from airgap_bundle.cli import clock, manifest_text
-    from airgap_bundle.connected.checking import check_file
+    from airgap_bundle.cli import check_run, clients, clock
 
-    now = int(clock.now().timestamp())
-    findings = [finding for file in files for finding in check_file(file, now)]
-    return manifest_text.show_findings(findings, [str(file) for file in files], terminal, strict=strict)
+    asked = check_run.Asked(
+        files=files,
+        strict=strict,
+        fix=fix,
+        wanted=check_run.wanted(
+            now=int(clock.now().timestamp()),
+            select=select,
+            ignore=ignore,
+            base=base,
+            allowed_registries=tuple(allow_registry or ()),
+            allowed_hosts=tuple(allow_host or ()),
+            discover=discover,
+            readiness=readiness,
+            volume_size=volume_size,
+            online=online,
+        ),
+    )
+    client = clients.connected_options(
+        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+    )
+    return check_run.run(asked, client if online else None, terminal)
 
 
 @frame.command(
@@ -117,9 +170,7 @@ def discover(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(
-            "--allow-host", metavar="PATTERN", help="A host that exists inside, such as '*.corp'; repeatable."
-        ),
+        typer.Option("--allow-host", metavar="PATTERN", help="A host that is inside, such as '*.corp'; repeatable."),
     ] = None,
     online: Annotated[bool, typer.Option("--online", help="Ask the registries which guesses exist.")] = False,
     mirror: options.Mirror = None,

@@ -5,31 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.cli.failures import source_line
-from airgap_bundle.core.report import Severity
 from airgap_bundle.core.text import count_text
 from airgap_bundle.output.records import finding_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airgap_bundle.connected.building import Project
-    from airgap_bundle.core.report import Finding
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.output.terminal import Terminal
 
 _FINDINGS_STATUS = 1
-
-
-def show_findings(findings: Sequence[Finding], files: Sequence[str], terminal: Terminal, *, strict: bool) -> int:
-    """Findings and the exit status that they make: 1 for errors, with `strict` for warnings too."""
-    failing = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
-    if terminal.json:
-        terminal.emit({"version": 1, "files": list(files), "findings": [finding_record(one) for one in findings]})
-    elif findings:
-        terminal.show_findings(findings, source_line)
-    else:
-        terminal.say(f"{count_text(len(files), 'file')} checked, nothing to complain of")
-    return _FINDINGS_STATUS if any(finding.severity in failing for finding in findings) else 0
 
 
 def show_staleness(project: Project, terminal: Terminal) -> int:

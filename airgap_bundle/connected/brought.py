@@ -15,7 +15,6 @@ from airgap_bundle.connected.charts import open_part
 from airgap_bundle.connected.confirming import confirm
 from airgap_bundle.connected.resolve import Wish
 from airgap_bundle.connected.stock import read_local
-from airgap_bundle.connected.upstream_demands import matches
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.errors import DocumentError, RegistryError
 from airgap_bundle.core.oci import Reference
@@ -27,6 +26,7 @@ from airgap_bundle.discovery.discover import discover_workload
 from airgap_bundle.discovery.finds import Certainty, Discovery, Find
 from airgap_bundle.manifest.entries import ImageEntry
 from airgap_bundle.manifest.locked import LockedDiscovery
+from airgap_bundle.manifest.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

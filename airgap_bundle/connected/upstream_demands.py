@@ -7,13 +7,13 @@ the installed `sigstore` library and is not refreshed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.local_files import open_local
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
+from airgap_bundle.manifest.patterns import matches
 from airgap_bundle.trust import keyless, keys
 from airgap_bundle.trust.policy_model import KeylessIdentity
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from airgap_bundle.trust.keys import PlainPublicKey
 
 _PUBLIC = "the public Sigstore instance"
-_TOKEN = re.compile(r"\*\*|\*|[^*]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,22 +55,6 @@ def load_demands(manifest: Manifest) -> tuple[Demand, ...]:
     directory of the manifest.
     """
     return tuple(_load(manifest.directory, entry) for entry in manifest.verify)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether the pattern describes the whole name. Takes time in proportion to the two, whatever they hold."""
-    # reachable[n]: the tokens so far can account for the first n characters of the name.
-    reachable = [True] + [False] * len(name)
-    for token in _TOKEN.findall(pattern):
-        if token in {"*", "**"}:
-            for number, character in enumerate(name):
-                if reachable[number] and (token == "**" or character != "/"):  # noqa: S105 - a token of a pattern
-                    reachable[number + 1] = True
-        else:
-            reachable = [False] + [
-                before and character == token for before, character in zip(reachable, name, strict=False)
-            ]
-    return reachable[-1]
 
 
 def unused(demands: Iterable[Demand], references: Iterable[Reference]) -> tuple[Demand, ...]:

@@ -14,22 +14,31 @@ from airgap_bundle.manifest.rules import (
     filtered_platforms,
     insecure_source,
     local_file,
+    loosened,
     mutable_tag,
     no_checksum,
     no_tag,
+    not_allowed,
+    not_in_lock,
     nothing_travels,
     one_name,
     pinned_platforms,
+    readiness,
     reserved_name,
     short_name,
     stale_lock,
     tag_and_digest,
     unknown_platform,
+    vanished,
+    verify_nothing,
     version_range,
+    volume_size,
 )
 from airgap_bundle.manifest.rules.rule import Context, Rule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airgap_bundle.core.report import Finding
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.manifest.overlay import Overlay
@@ -52,6 +61,13 @@ RULES: tuple[Rule, ...] = (
     no_checksum.RULE,
     reserved_name.RULE,
     filtered_platforms.RULE,
+    vanished.RULE,
+    volume_size.RULE,
+    not_in_lock.RULE,
+    verify_nothing.RULE,
+    not_allowed.RULE,
+    loosened.RULE,
+    *readiness.RULES,
 )
 
 
@@ -61,8 +77,12 @@ def check_manifest(manifest: Manifest, *, lock: Lock | None = None, now: int | N
     `lock` is the lock beside the manifest, None if there is none yet. `now` (seconds since 1970) lets the rules judge
     expiry. Reads the directory of the manifest (AGM012) and nothing else.
     """
-    context = Context(manifest=manifest, lock=lock, now=now)
-    found = [finding for rule in RULES if rule.offline for finding in rule.findings(context)]
+    return run_rules(Context(manifest=manifest, lock=lock, now=now), [rule for rule in RULES if rule.offline])
+
+
+def run_rules(context: Context, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:
+    """Everything that these rules find, in the order of the file."""
+    found = [finding for rule in rules for finding in rule.findings(context)]
     return tuple(sorted(found, key=lambda finding: (finding.place.line, finding.place.column, finding.code)))
 
 
@@ -86,4 +106,4 @@ def check_overlay(overlay: Overlay) -> tuple[Finding, ...]:
     return tuple(finding for finding in check_manifest(manifest) if finding.code != nothing_travels.RULE.code)
 
 
-__all__ = ["RULES", "Context", "Rule", "check_manifest", "check_overlay"]
+__all__ = ["RULES", "Context", "Rule", "check_manifest", "check_overlay", "run_rules"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Finding, Place, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from airgap_bundle.manifest.entries import Entry
     from airgap_bundle.manifest.locked import Lock
@@ -16,12 +16,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """An image or a risk that discovery saw in a chart or workload of the manifest.
+
+    `entry` is that chart or workload; `name` the image in full, or the kind of risk; `where` the place inside it.
+    """
+
+    entry: Entry
+    name: str
+    where: str
+    message: str = ""
+    certain: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """What rules look at. `lock` is None where none was made yet; `now` is None where the clock is not to be asked."""
+    """What rules look at.
+
+    `lock` is None where none was made yet; `now` is None where the clock is not to be asked. `base` is the manifest as
+    it was before a change. `seen_images` and `risks` are what discovery saw, None where it was not asked. `answers`
+    says by source what a registry has today: a digest, "" for nothing, None where that could not be learned.
+    `volume_bytes` is what a medium takes, with the most that one file on it may have, `total_bytes` what travels.
+    """
 
     manifest: Manifest
     lock: Lock | None = None
     now: int | None = None
+    base: Manifest | None = None
+    allowed_registries: tuple[str, ...] = ()
+    seen_images: tuple[Seen, ...] | None = None
+    risks: tuple[Seen, ...] = ()
+    answers: Mapping[str, str | None] = field(default_factory=dict)
+    volume_bytes: int = 0
+    total_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
