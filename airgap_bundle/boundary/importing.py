@@ -6,7 +6,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from airgap_bundle.boundary.audit import Audit
 from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
+from airgap_bundle.boundary.unfinished import UnfinishedUploads
 from airgap_bundle.boundary.verify import Verified, read_blobs, verify_head
 from airgap_bundle.bundle.media import FileMedium, Medium, StreamMedium
 from airgap_bundle.core.errors import UsageError
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 # Reading, hashing and sending overlap: more than the cores, as some always wait for the disk or the network.
 DEFAULT_JOBS = 4
+# Asking is waiting: sixteen questions at a time hide the round trips of a slow line and offend no registry.
+ASKING_JOBS = 16
 
 
 def find_policy(option: Path | None, report: Reporter) -> Policy:
@@ -106,9 +109,11 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
         for remark in ledger.remarks:
             report(Remark(severity=Severity.WARNING, message=remark))
         medium, path = stack.enter_context(open_medium(request.bundle))
-        registry = stack.enter_context(closing(request.destination.open(request.options(policy))))
-        jobs = request.jobs or DEFAULT_JOBS
-        executor = stack.enter_context(ThreadPoolExecutor(jobs, thread_name_prefix="airgap"))
+        options = replace(request.options(policy), uploads=UnfinishedUploads(state.path / "uploads"))
+        registry = stack.enter_context(closing(request.destination.open(options)))
+        # Whoever says how many transfers there may be means connections too.
+        jobs, askers = (request.jobs or DEFAULT_JOBS), (request.jobs or ASKING_JOBS)
+        executor = stack.enter_context(ThreadPoolExecutor(askers, thread_name_prefix="airgap"))
         yield Push(
             medium=medium,
             bundle_path=path,
@@ -121,6 +126,7 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             path_map=request.path_map,
             executor=executor,
             workers=jobs,
+            askers=askers,
             report=report,
             overrides=request.overrides,
             adopt_reason=request.adopt_reason,

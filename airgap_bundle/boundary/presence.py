@@ -11,7 +11,7 @@ from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, needs, plan
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from airgap_bundle.bundle.inventory import Inventory
@@ -57,6 +57,14 @@ class Inquirer:
             for repository, size in repositories.items()
         )
         return {digest: frozenset(names) for digest, names in held.items()}
+
+    def prepare(self, blobs: Iterable[tuple[str, Digest]], total_bytes: int) -> None:
+        """Ask whether these blobs may be pushed to these repositories; `RegistryError` where one may not."""
+
+        def question(repository: str, digest: Digest) -> Callable[[], None]:
+            return lambda: self.registry.prepare_push(repository, digest, total_bytes=total_bytes)
+
+        self._ask(question(repository, digest) for repository, digest in blobs)
 
     def manifests(self, names: set[tuple[str, Digest | str]]) -> dict[tuple[str, Digest | str], Descriptor]:
         """What stands under each repository and digest or tag; names of nothing are left out."""
@@ -106,6 +114,19 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
             if target.item.tag
         ),
     )
+
+
+def check_writable(plan: PushPlan, inquirer: Inquirer) -> None:
+    """Ask once for each project whether it takes what it lacks, before anything long begins.
+
+    Rights and quotas belong to the first part of a repository's name in most registries. What is opened for the
+    question is used by the upload that follows, so that nothing is left behind.
+    """
+    wanted: dict[str, tuple[str, Digest]] = {}
+    for move in plan.blobs:
+        if not move.held and move.missing:
+            wanted.setdefault(move.missing[0].partition("/")[0], (move.missing[0], move.digest))
+    inquirer.prepare(wanted.values(), plan.upload_bytes)
 
 
 def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:

@@ -14,7 +14,7 @@ from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
 from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
-from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
+from airgap_bundle.boundary.presence import Inquirer, check_presence, check_writable, plan_push, refresh_tags
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, make_receipt
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
@@ -24,7 +24,7 @@ from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.transfer.plan import plan_targets
-from airgap_bundle.transfer.scheduler import Cancellation, run_all
+from airgap_bundle.transfer.scheduler import Cancellation, working
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +86,8 @@ class Push:
     path_map: PathMap
     executor: Executor
     workers: int
+    askers: int
+    """How many may wait for answers at once, those included that transfer."""
     report: Reporter
     overrides: Overrides | None = None
     adopt_reason: str = ""
@@ -144,7 +146,7 @@ class Push:
 
         1. Reach the destination.
         2. Verify the head: signatures, policy, freshness; be the only one who imports this product.
-        3. Ask what the destination has, and plan.
+        3. Ask what the destination has, and plan; ask whether it lets us write what it lacks.
         4. Bind the destination to the policy; note that the import begins (ledger and audit).
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
         6. The archive ends where it should.
@@ -158,6 +160,7 @@ class Push:
         with ExitStack() as lock:
             # 2. and 3.
             prepared = self.prepare(lock)
+            check_writable(prepared.plan, self._inquirer())
             return self._carry_out(prepared)
 
     def _carry_out(self, prepared: Prepared) -> Pushed:
@@ -179,13 +182,13 @@ class Push:
             sent = self._transfer(prepared)
             # 7.
             check_presence(plan, self._inquirer())
-            attach_all(plan, self.registry)
+            attach_all(plan, self.registry, executor=self.executor, workers=self.askers)
             plan = refresh_tags(plan, self._inquirer())
             with self._files(prepared) as staged:
                 # 8.
                 self.ledger.intend(begun, _moves(plan, self.destination.prefix))
                 documents = {target.top.descriptor.digest: target.top for target in plan.targets}
-                tags_moved = move_tags(self.registry, plan.tags, documents)
+                tags_moved = move_tags(self.registry, plan.tags, documents, executor=self.executor, workers=self.askers)
         except BaseException as error:
             self._stopped(error, verified, begun)
             raise
@@ -244,7 +247,7 @@ class Push:
         return lifted | ({"adopt": self.adopt_reason} if self.adopt_reason else {})
 
     def _inquirer(self) -> Inquirer:
-        return Inquirer(registry=self.registry, executor=self.executor, workers=self.workers)
+        return Inquirer(registry=self.registry, executor=self.executor, workers=self.askers)
 
     def _transfer(self, prepared: Prepared) -> Sent:
         plan, reader = prepared.plan, prepared.verified.reader
@@ -254,16 +257,17 @@ class Push:
         )
         title = "Sending"
         self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
-        if reader.medium.seekable:
-            run_all(
-                uploader.jobs(),
-                executor=self.executor,
-                workers=self.workers,
-                cancellation=cancellation,
-                abort=self.registry.close,
-            )
-        else:
-            uploader.stream(new_buffer())
+        with working(
+            uploader.heavy_jobs() if reader.medium.seekable else (),
+            executor=self.executor,
+            workers=self.workers,
+            cancellation=cancellation,
+            abort=self.registry.close,
+            light=uploader.light,
+            light_workers=self.askers - self.workers,
+        ):
+            if not reader.medium.seekable:
+                uploader.stream(new_buffer())
         reader.check_end()
         self.report(PhaseFinished(title=title))
         return uploader.sent

@@ -10,9 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import AirgapError, RegistryError
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Executor
 
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.oci import Document
@@ -23,21 +25,37 @@ if TYPE_CHECKING:
 TAGS_LEFT = "AB-REGISTRY-TAGS-LEFT"
 
 
-def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[Digest, Document]) -> int:
-    """Move the tags one after another and read each back; the number that changed.
+def move_tags(
+    registry: Registry,
+    moves: Iterable[TagMove],
+    documents: Mapping[Digest, Document],
+    *,
+    executor: Executor | None = None,
+    workers: int = 1,
+) -> int:
+    """Move the tags and read each back; the number that changed.
 
     1. Fetch what the tags name now, so that it can be put back: a tag whose old image cannot be read is not moved.
-    2. Move one tag, ask what it names.
-    3. Where that fails, put back those already moved and raise what happened, naming those that could not be.
+    2. Move each tag, ask what it names. With an executor several are on their way at once, so that the time in which
+       some tags are new and some are old is as short as the line allows; else one after another.
+    3. Where that fails, wait for those on their way, put back all that were moved and raise what happened, naming
+       those that could not be.
     """
     changing = [move for move in moves if move.changes]
-    previous = {move: _fetch_previous(registry, move) for move in changing}
+    previous: dict[TagMove, Document | None] = {}
     moved: list[TagMove] = []
+
+    def remember(move: TagMove) -> None:
+        previous[move] = _fetch_previous(registry, move)
+
+    def set_tag(move: TagMove) -> None:
+        moved.append(move)
+        registry.put_manifest(move.repository, move.tag, documents[move.digest])
+        _check(registry, move)
+
+    _each(remember, changing, executor, workers)
     try:
-        for move in changing:
-            moved.append(move)
-            registry.put_manifest(move.repository, move.tag, documents[move.digest])
-            _check(registry, move)
+        _each(set_tag, changing, executor, workers)
     except BaseException as error:
         stuck = _put_back(registry, moved, previous)
         if not stuck:
@@ -49,6 +67,22 @@ def move_tags(registry: Registry, moves: Iterable[TagMove], documents: Mapping[D
             hint="run the same command again to finish the import, or put these tags back by hand",
         ) from error
     return len(changing)
+
+
+def _each(act: Callable[[TagMove], None], moves: list[TagMove], executor: Executor | None, workers: int) -> None:
+    """Do it for every tag; at the first error no more are begun, and those on their way have ended when it is raised.
+
+    Connections stay open then: they are needed to put tags back.
+    """
+    if executor is None or not moves:
+        for move in moves:
+            act(move)
+        return
+
+    def acting(move: TagMove) -> Callable[[memoryview], None]:
+        return lambda _buffer: act(move)
+
+    run_all(map(acting, moves), executor=executor, workers=min(workers, len(moves)), cancellation=Cancellation())
 
 
 def _fetch_previous(registry: Registry, move: TagMove) -> Document | None:

@@ -91,21 +91,32 @@ class Uploader:
         return job
 
     def carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
-        """Bring one blob to every repository that needs it."""
+        """Bring one blob to a repository that needs it; from there it spreads to the others as light jobs."""
         self.cancellation.check()
-        source = source_repository(move)
-        for repository in move.missing:
-            if source and self._mount(move, repository, source):
-                continue
-            self._upload(
-                move, repository, buffer, open_source if not source else self._again(move, source, open_source)
-            )
-            source = source or repository
-        if not move.missing:
+        source, missing = source_repository(move), move.missing
+        if not source:
+            source, missing = missing[0], missing[1:]
+            self._upload(move, source, buffer, open_source)
+            self._arrived(source, move.digest)
+        elif not missing:
             with self._lock:
                 self.sent.blobs_present += 1
-        for repository in move.repositories:
+        for repository in move.held:
             self._arrived(repository, move.digest)
+        for repository in missing:
+            self.light.add(self._spreading(move, repository, source, open_source))
+
+    def _spreading(
+        self, move: BlobMove, repository: str, source: str, open_source: OpenSource
+    ) -> Callable[[memoryview], None]:
+        def job(buffer: memoryview) -> None:
+            self.cancellation.check()
+            if not self._mount(move, repository, source):
+                # Many do this at once where a registry cannot mount: small pieces keep memory small.
+                self._upload(move, repository, buffer[:_LIGHT_BYTES], self._again(move, source, open_source))
+            self._arrived(repository, move.digest)
+
+        return job
 
     def stream(self, buffer: memoryview) -> None:
         """Read every blob of a stream in its order, checking all of them and sending what is missing."""

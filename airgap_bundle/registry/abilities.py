@@ -95,8 +95,11 @@ class Registry(ReadableRegistry, Protocol):
         """Take the blob over from another repository of the same registry; `False` if it has to be uploaded."""
         ...
 
-    def prepare_push(self, repository: str, digest: Digest) -> None:
-        """Return if this blob may be pushed there, as far as can be told without sending any of it."""
+    def prepare_push(self, repository: str, digest: Digest, *, total_bytes: int) -> None:
+        """Return if this blob may be pushed there, as far as can be told without sending any of it.
+
+        `total_bytes` is what will be sent altogether, for a registry that knows how much room it has.
+        """
         ...
 
     def push_blob(

@@ -255,7 +255,7 @@ class RegistryClient:
         self._name(repository)
         return RemoteBlob(self._session, repository, digest, size, start=start)
 
-    def prepare_push(self, repository: str, digest: Digest) -> None:
+    def prepare_push(self, repository: str, digest: Digest, *, total_bytes: int) -> None:  # noqa: ARG002 - no way to ask
         """See `abilities.Registry`: an upload session is opened, which the upload of this blob then uses."""
         self._name(repository)
         self._pusher.sessions.prepare(repository, digest)

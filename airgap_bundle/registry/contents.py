@@ -19,11 +19,13 @@ own directories cannot meet. A directory that says a higher version is refused, 
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import copy_verified
-from airgap_bundle.core.errors import InvalidValueError, RegistryError, UsageError
+from airgap_bundle.core.errors import HostError, InvalidValueError, RegistryError, UsageError
+from airgap_bundle.core.text import size_text
 from airgap_bundle.registry import durable
 
 if TYPE_CHECKING:
@@ -70,10 +72,17 @@ class Contents:
         except FileNotFoundError:
             return None
 
-    def check_writable(self) -> None:
-        """Return if something could be stored; `HostError` if not."""
-        with durable.host_errors(self.root, "be written to"), durable.scratch_file(self.scratch):
-            pass
+    def check_writable(self, total_bytes: int) -> None:
+        """Return if so much could be stored; `HostError` if not."""
+        with durable.host_errors(self.root, "be written to"), durable.scratch_file(self.scratch) as (descriptor, _):
+            status = os.fstatvfs(descriptor)
+        free = status.f_bavail * status.f_frsize
+        if total_bytes > free:
+            raise HostError(
+                "AB-HOST-SPACE",
+                f"{self.root} needs room for {size_text(total_bytes)}, and {size_text(free)} are free",
+                hint="free some space, or use a directory on another disk",
+            )
 
     def write(
         self,

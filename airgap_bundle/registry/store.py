@@ -131,9 +131,9 @@ class DirectoryRegistry:
         file.seek(start)
         return DirectoryBlob(self.storage.root, digest, file)
 
-    def prepare_push(self, repository: str, digest: Digest) -> None:  # noqa: ARG002 - the same for all of them
-        """Return if the directory can be written to."""
-        self.storage.contents.check_writable()
+    def prepare_push(self, repository: str, digest: Digest, *, total_bytes: int) -> None:  # noqa: ARG002 - one for all
+        """Return if the directory can be written to, and there is room."""
+        self.storage.contents.check_writable(total_bytes)
 
     def push_blob(
         self,

@@ -51,13 +51,18 @@ class LightJobs:
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self.changed = threading.Condition()
-        self.waiting = deque(jobs)
+        self._first = iter(jobs)
+        self._added: deque[Job] = deque()
 
     def add(self, job: Job) -> None:
         """Let the next free worker do this."""
         with self.changed:
-            self.waiting.append(job)
+            self._added.append(job)
             self.changed.notify()
+
+    def next(self) -> Job | None:
+        """One that waits, those that were added first; None for now. The caller holds `changed`."""
+        return self._added.popleft() if self._added else next(self._first, None)
 
 
 def run_all(
@@ -89,14 +94,16 @@ def working(
     workers: int,
     cancellation: Cancellation,
     abort: Callable[[], None] | None = None,
+    light: LightJobs | None = None,
+    light_workers: int = 0,
 ) -> Iterator[Callable[[], None]]:
-    """Run jobs like `run_all` while the caller does something else.
+    """Run jobs like `run_all` while the caller does something else, and perhaps adds light jobs.
 
     What is yielded raises the first error of a job, for the caller to look at while it waits. At the end all jobs are
     waited for; where the caller fails, they are stopped first.
     """
-    share = _Share(jobs, workers, None, cancellation)
-    with _working(share, executor=executor, workers=workers, cancellation=cancellation, abort=abort):
+    share = _Share(jobs, workers, light, cancellation)
+    with _working(share, executor=executor, workers=workers + light_workers, cancellation=cancellation, abort=abort):
         yield share.check
 
 
@@ -114,6 +121,7 @@ def _working(
         for _ in range(workers):
             futures.append(executor.submit(share.work))  # noqa: PERF401 - those of a broken loop are waited for too
         yield
+        share.release()
         pending = set(futures)
         while pending and not share.failures:
             _, pending = wait(pending, timeout=WAKE_SECONDS, return_when=FIRST_EXCEPTION)
@@ -138,9 +146,16 @@ class _Share:
         self._may_grow = light is not None
         self._changed = self._light.changed
         self._cancellation = cancellation
+        self._held = True
         self._heavy_running = 0
         self._running = 0
         self.failures: list[BaseException] = []
+
+    def release(self) -> None:
+        """Nobody but the jobs themselves adds any more."""
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
 
     def check(self) -> None:
         """Raise what went wrong first."""
@@ -172,10 +187,10 @@ class _Share:
                     self._heavy_running += 1
                     self._running += 1
                     return job, True
-                if self._light.waiting:
+                if (job := self._light.next()) is not None:
                     self._running += 1
-                    return self._light.waiting.popleft(), False
-                if self._waiting is None and not (self._may_grow and self._running):
+                    return job, False
+                if self._waiting is None and not (self._may_grow and (self._running or self._held)):
                     self._changed.notify_all()
                     return None
                 self._changed.wait(WAKE_SECONDS)

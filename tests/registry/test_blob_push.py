@@ -115,6 +115,9 @@ def cut_off(server: ScriptedServer, memory: UnfinishedUploads) -> None:
 
     with RegistryClient(server.address, options(uploads=memory)) as registry, pytest.raises(Killed):
         registry.push_blob("a/b", DIGEST, SIZE, lambda: nullcontext(Source(BLOB)), buffer=new_buffer(30_000))
+    deadline = time.monotonic() + 5
+    while len(server.received) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)  # the server has to notice before the next run begins
 
 
 def test_after_a_kill_only_what_the_registry_lacks_is_sent(server: ScriptedServer, memory: UnfinishedUploads) -> None:
@@ -236,14 +239,14 @@ def test_a_session_that_was_opened_beforehand_is_used(server: ScriptedServer) ->
     server.step("POST", UPLOADS, opened(1)).step("PATCH", patch(1), opened(2)).step("PATCH", patch(2), opened(3))
     server.step("PUT", put(3), answer(201))
     with RegistryClient(server.address, options()) as registry:
-        registry.prepare_push("a/b", DIGEST)
+        registry.prepare_push("a/b", DIGEST, total_bytes=SIZE)
         registry.push_blob("a/b", DIGEST, SIZE, lambda: nullcontext(BytesSource(BLOB)), buffer=new_buffer(30_000))
 
 
 def test_a_registry_that_does_not_let_us_push_says_so_beforehand(server: ScriptedServer) -> None:
     server.step("POST", UPLOADS, refusal(403, "DENIED", "requested access is denied"))
     with RegistryClient(server.address, options()) as registry, pytest.raises(RegistryError, match="begin the upload"):
-        registry.prepare_push("a/b", DIGEST)
+        registry.prepare_push("a/b", DIGEST, total_bytes=SIZE)
 
 
 @pytest.mark.parametrize("text", ["", "x", "other/name\n/v2/x", "\xff", "a" * 10_000])
