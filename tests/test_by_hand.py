@@ -24,8 +24,6 @@ from airgap_bundle.trust.received import KnownKeys, receive
 if TYPE_CHECKING:
     from pathlib import Path
 
-needs_cosign = pytest.mark.skipif(shutil.which("cosign") is None, reason="cosign is not on this machine")
-needs_gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not on this machine")
 PRIVATE = {
     "P-256": ec.generate_private_key(ec.SECP256R1()),
     "P-384": ec.generate_private_key(ec.SECP384R1()),
@@ -81,14 +79,14 @@ def write_keys(directory: Path, kind: str) -> tuple[Path, Path]:
     return private, public
 
 
-@needs_gpg
+@pytest.mark.tools("gpg")
 def test_two_people_signed_with_gnupg(site: Site) -> None:
     done = check(site, site.bundle("alice", "bob"))
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "complete"), done.stderr
     assert done.stderr.count("Good signature") == 2
 
 
-@needs_gpg
+@pytest.mark.tools("gpg")
 def test_a_signature_of_another_bundle_is_noticed(site: Site) -> None:
     parts, other = site.parts(seed="a"), site.parts(seed="b")
     bundle = parts.signed_by(lambda _: site.who.signatures(["alice"], other.inventory_bytes)).write(site.path / "x.tar")
@@ -96,7 +94,7 @@ def test_a_signature_of_another_bundle_is_noticed(site: Site) -> None:
     assert (done.returncode, "BAD signature" in done.stderr) == (1, True)
 
 
-@needs_cosign
+@pytest.mark.tools("cosign")
 def test_cosign_verifies_an_identity_against_the_root_that_the_policy_pins(site: Site) -> None:
     facts = {"TRUSTED_ROOT": site.path / "trusted_root.json", "IDENTITY": IDENTITY, "ISSUER": ISSUER}
     done = check(site, site.bundle("ci", "bob"), **facts)
@@ -104,13 +102,13 @@ def test_cosign_verifies_an_identity_against_the_root_that_the_policy_pins(site:
     assert "Verified OK" in done.stderr
 
 
-@needs_cosign
+@pytest.mark.tools("cosign")
 def test_cosign_refuses_another_identity(site: Site) -> None:
     facts = {"TRUSTED_ROOT": site.path / "trusted_root.json", "IDENTITY": IDENTITY + "x", "ISSUER": ISSUER}
     assert check(site, site.bundle("ci"), **facts).returncode == 1
 
 
-@needs_cosign
+@pytest.mark.tools("cosign")
 @pytest.mark.parametrize("kind", PRIVATE)
 def test_cosign_verifies_a_plain_key(site: Site, kind: str) -> None:
     private, public = write_keys(site.path, kind)
@@ -121,7 +119,7 @@ def test_cosign_verifies_a_plain_key(site: Site, kind: str) -> None:
     assert (done.returncode, "Verified OK" in done.stderr) == (0, True), done.stderr
 
 
-@needs_cosign
+@pytest.mark.tools("cosign")
 @pytest.mark.parametrize("kind", PRIVATE)
 def test_what_cosign_signed_is_attached_and_verified(site: Site, kind: str) -> None:
     private, public = write_keys(site.path, kind)
