@@ -42,8 +42,9 @@ def add_policy(app: typer.Typer) -> None:
         group,
         "revoke",
         examples="""
-        airgap-import policy revoke --key 9B6F3C0E5E5A6D3C7F0B1F4E8A2D4C6E8F0A1B2C -o policy-4.yaml
-        airgap-import policy revoke --bundle sha256:… --policy policy.yaml -o policy-4.yaml
+        airgap-import policy revoke -o policy-4.yaml \\
+          --key 9B6F3C0E5E5A6D3C7F0B1F4E8A2D4C6E8F0A1B2C
+        airgap-import policy revoke -o policy-4.yaml --bundle sha256:BUNDLE_ID
         """,
     )(_revoke)
 

@@ -51,7 +51,8 @@ def add_signing(app: typer.Typer) -> None:
         "trusted-root",
         examples="""
         airgap-export trusted-root -o trusted_root.json
-        airgap-export trusted-root --trust-config sigstore.corp.json -o trusted_root.json
+        airgap-export trusted-root -o trusted_root.json \\
+          --trust-config sigstore.corp.json
         """,
     )(_trusted_root)
 

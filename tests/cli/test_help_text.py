@@ -40,13 +40,13 @@ def test_every_help_fits_eighty_columns_and_is_plain_ascii(
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)
-def test_every_command_shows_examples_that_begin_with_its_name(
+def test_every_command_shows_examples_of_itself(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = shown(words, monkeypatch, capsys)
     usage, _, examples = text.partition("\nExamples:\n")
     assert "{" not in usage.splitlines()[0]
-    assert examples.startswith(f"  {' '.join(words)}")
+    assert f"  {' '.join(words)}" in examples
 
 
 @pytest.mark.parametrize("name", APPS)
