@@ -1,7 +1,8 @@
 """Carries out the blobs of a plan: uploads once, mounts elsewhere, and puts each image as soon as it is complete.
 
-From a file several workers read at once; from a stream one reads everything in order. Either way a blob's last piece
-leaves only when its hash matches (`copy_verified`), so the destination never commits a damaged one.
+From a file several workers read at once; from a stream one reads everything in order. What mostly waits for answers
+(small blobs, mounts, image manifests) is done besides by many, so that round trips do not add up. Either way a blob's
+last piece leaves only when its hash matches (`copy_verified`), so the destination never commits a damaged one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
 from airgap_bundle.transfer.reading import Nowhere
+from airgap_bundle.transfer.scheduler import LightJobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     OpenSource = Callable[[], AbstractContextManager[Source]]
 
 _LABEL_DIGITS = 12
+# Below this a blob is on the line for less time than its two round trips take on most networks.
+_LIGHT_BYTES = 1024 * 1024
 
 
 @dataclass(kw_only=True, slots=True)
@@ -53,15 +57,20 @@ class Uploader:
     report: Reporter
     cancellation: Cancellation
     sent: Sent = field(default_factory=Sent)
+    light: LightJobs = field(init=False)
+    """What mostly waits: to be done besides `heavy_jobs`. It grows while they run."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _probe: threading.Lock = field(default_factory=threading.Lock)
     _mounts: bool | None = None
     _waiting: dict[int, int] = field(default_factory=dict)
     _users: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
     _documents: dict[Digest, bytes] = field(default_factory=dict, repr=False)
+    _missing: frozenset[tuple[str, Digest]] = frozenset()
 
     def __post_init__(self) -> None:
         """Count for each image how many blobs it waits for."""
+        self._missing = frozenset((name, move.digest) for move in self.plan.blobs for name in move.missing)
+        self.light = LightJobs(self._light_jobs() if self.reader.medium.seekable else ())
         for target in self.plan.targets:
             blobs = {blob.digest for blob in target.blobs}
             self._waiting[id(target)] = len(blobs)
@@ -70,13 +79,21 @@ class Uploader:
         for target in (*self.plan.targets, *self.plan.attached):
             self._documents |= {document.descriptor.digest: document.raw for document in target.documents}
 
-    def jobs(self) -> Iterator[Callable[[memoryview], None]]:
-        """One job for each blob of the plan, and one for each image that needs none. For a file."""
+    def heavy_jobs(self) -> Iterator[Callable[[memoryview], None]]:
+        """One job for each large blob that has to be sent. For a file."""
+        return (self._carrying(move) for move in self.plan.blobs if self._is_heavy(move))
+
+    def _light_jobs(self) -> Iterator[Callable[[memoryview], None]]:
+        """One job for each other blob, and one for each image that needs none."""
         for target in self.plan.targets:
             if self._waiting[id(target)] == 0:
                 yield self._putting(target)
         for move in self.plan.blobs:
-            yield self._carrying(move)
+            if not self._is_heavy(move):
+                yield self._carrying(move)
+
+    def _is_heavy(self, move: BlobMove) -> bool:
+        return move.size >= _LIGHT_BYTES and bool(move.missing) and not move.held
 
     def _putting(self, target: Target) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
@@ -123,7 +140,7 @@ class Uploader:
         moves = {move.digest: move for move in self.plan.blobs}
         for target in self.plan.targets:
             if self._waiting[id(target)] == 0:
-                self._put(target)
+                self.light.add(self._putting(target))
         for entry in self.reader.inventory.blobs:
             self.cancellation.check()
             move = moves.get(entry.digest)
@@ -211,13 +228,16 @@ class Uploader:
                 if self._waiting[id(target)] == 0:
                     complete.append(target)
         for target in complete:
-            self._put(target)
+            self.light.add(self._putting(target))
 
     def _put(self, target: Target) -> None:
         """Children by digest first, then the item's own document under its anchor."""
+        self.cancellation.check()
+        # Where a blob was missing the manifest cannot be there: putting it asks and answers in one.
+        is_new = any((target.repository, blob.digest) in self._missing for blob in target.blobs)
         for document in target.documents[:-1]:
-            if self.registry.head_manifest(target.repository, document.descriptor.digest) is None:
+            if is_new or self.registry.head_manifest(target.repository, document.descriptor.digest) is None:
                 self.registry.put_manifest(target.repository, document.descriptor.digest, document)
-        present = self.registry.head_manifest(target.repository, target.anchor)
+        present = None if is_new else self.registry.head_manifest(target.repository, target.anchor)
         if present is None or present.digest != target.top.descriptor.digest:
             self.registry.put_manifest(target.repository, target.anchor, target.top)
