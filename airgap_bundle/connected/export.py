@@ -18,11 +18,11 @@ from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signing import add_signature
-from airgap_bundle.bundle.writer import PartialFile
+from airgap_bundle.bundle.writer import PartialFile, partial_path
 from airgap_bundle.connected.ordering import write_in_order
 from airgap_bundle.connected.placing import Placement
 from airgap_bundle.core.content import Digest, new_buffer
-from airgap_bundle.core.errors import BundleError, UsageError
+from airgap_bundle.core.errors import BundleError, DocumentError, InvalidValueError, UsageError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
 from airgap_bundle.manifest.lock import dump_lock
 from airgap_bundle.transfer.journal import Journal
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from airgap_bundle.bundle.inventory import BlobEntry
+    from airgap_bundle.bundle.inventory import BlobEntry, Item
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.connected.contents import Contents
     from airgap_bundle.connected.fetching import Fetcher
@@ -70,22 +70,15 @@ class Built:
 
 
 def plan_export(manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_manifest: bool = True) -> ExportPlan:
-    """Lay out the bundle for a lock. The same lock, manifest and option give the same plan, whoever makes it."""
+    """Lay out the bundle for a lock. The same lock, manifest and option give the same plan, whoever makes it.
+
+    `DocumentError` where the lock asks for what no bundle can be.
+    """
     members = [(layout.INDEX, views.index_json(contents.items))]
     if docker_manifest:
         members.append((layout.DOCKER_MANIFEST, views.docker_manifest(contents.images)))
     members += [(layout.MANIFEST, manifest_raw), (layout.LOCK, dump_lock(lock))]
-    inventory = Inventory(
-        name=lock.name,
-        version=lock.version,
-        audience=lock.audience,
-        sequence=lock.sequence,
-        created=_moment(lock.created),
-        expires=_moment(lock.expires) if lock.expires else None,
-        members=tuple(MemberEntry(name=name, digest=Digest.of(data), size=len(data)) for name, data in members),
-        items=contents.items,
-        blobs=contents.blobs,
-    )
+    inventory = _inventory(lock, contents, members)
     inventory_raw = dump_inventory(inventory)
     head = b"".join(
         member_bytes(name, data)
@@ -104,6 +97,37 @@ def plan_export(manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_m
     )
 
 
+def _inventory(lock: Lock, contents: Contents, members: Sequence[tuple[str, bytes]]) -> Inventory:
+    names: dict[tuple[str, str], Item] = {}
+    for item in contents.items:
+        other = names.setdefault((item.path, item.tag), item) if item.tag else item
+        if other is not item:
+            raise DocumentError(
+                "AB-LOCK-COLLISION",
+                f"{other.source} ({other.digest}) and {item.source} ({item.digest}) would both become "
+                f"{item.path}:{item.tag} inside",
+                hint="give one of them another name with `as`, or make the lock again: airgap-manifest lock --update-all",
+            )
+    try:
+        return Inventory(
+            name=lock.name,
+            version=lock.version,
+            audience=lock.audience,
+            sequence=lock.sequence,
+            created=_moment(lock.created),
+            expires=_moment(lock.expires) if lock.expires else None,
+            members=tuple(MemberEntry(name=name, digest=Digest.of(data), size=len(data)) for name, data in members),
+            items=contents.items,
+            blobs=contents.blobs,
+        )
+    except InvalidValueError as error:
+        raise DocumentError(
+            "AB-LOCK-INVALID",
+            f"the lock of {lock.name} asks for a bundle that cannot be: {error}",
+            hint="make the lock again with airgap-manifest lock, or several manifests where there is too much for one",
+        ) from error
+
+
 def build_file(
     plan: ExportPlan, out: Path, fetcher: Fetcher, signers: Sequence[Signer], *, executor: Executor, workers: int
 ) -> Built:
@@ -120,6 +144,7 @@ def build_file(
     if _exists_already(plan, out):
         for signer in signers:
             add_signature(out, signer.sign(plan.inventory_raw))
+        _clear_away(out)
         return Built(plan=plan, existed=True)
     with ExitStack() as stack:
         # 2.
@@ -212,6 +237,18 @@ def _append_all(plan: ExportPlan, placement: Placement, *, executor: Executor, w
 def _largest_first(blobs: Sequence[BlobEntry]) -> list[BlobEntry]:
     """The longest transfer starts first, so that none is left over at the end."""
     return sorted(blobs, key=lambda blob: -blob.size)
+
+
+def _clear_away(out: Path) -> None:
+    """Remove what a run left that was killed right after it had given the file its name.
+
+    Then the growing file is a second name of the finished one, which `PartialFile` takes away, or is gone.
+    """
+    if partial_path(out).exists() or journal_path(out).exists():
+        with closing(PartialFile(out)) as file:
+            if not file.size:
+                journal_path(out).unlink(missing_ok=True)
+                file.discard()
 
 
 def _exists_already(plan: ExportPlan, out: Path) -> bool:

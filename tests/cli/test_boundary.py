@@ -506,7 +506,8 @@ def test_ctrl_c_while_tags_move_puts_them_back(trip: Trip) -> None:
                 moved.append(target)
                 if len(moved) == 2 and process is not None:
                     process.send_signal(signal.SIGINT)
-                    time.sleep(0.3)
+                    _wait_for(lambda: gate.count("DELETE") > 0)
+                    return 503
             return None
 
         gate.rule = rule

@@ -395,3 +395,14 @@ def test_every_command_speaks_json(trip: Trip) -> None:
         said = run("airgap-export", *words, "--format", "json")
         assert (said.status, bool(said.json)) == (0, True), words
     assert json.loads(run("airgap-export", "nonsense", "--format", "json").out)["error"]["exit"] == 2
+
+
+def test_what_a_build_left_that_was_killed_right_after_naming_its_file_is_cleared_away(trip: Trip) -> None:
+    trip.one_image()
+    bundle = trip.build()
+    os.link(bundle, trip.path / "acme.tar.partial")
+    (trip.path / "acme.tar.partial.journal").write_text("airgap-bundle journal\n")
+    before = bundle.read_bytes()
+    assert build(trip, bundle).json["existed"] is True
+    assert sorted(each.name for each in trip.path.glob("acme.tar*")) == ["acme.tar"]
+    assert bundle.read_bytes() == before
