@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airgap_bundle.transfer.plan import PushPlan, Target
 
 
-def attach_all(plan: PushPlan, registry: Registry, *, executor: Executor, workers: int) -> None:
+def attach_all(plan: PushPlan, registry: Registry, *, executor: Executor | None = None, workers: int = 1) -> None:
     """Put what is attached, under its tag or by its digest, unless it is there and can be found.
 
     Repositories side by side, but one after another within each: some registries keep one list of what is attached.
@@ -32,6 +32,11 @@ def attach_all(plan: PushPlan, registry: Registry, *, executor: Executor, worker
 
         return job
 
+    if executor is None:
+        for targets in by_repository.values():
+            for target in targets:
+                _attach(plan, target, registry)
+        return
     jobs = [attaching(targets) for targets in by_repository.values()]
     run_all(jobs, executor=executor, workers=min(workers, len(jobs)), cancellation=Cancellation(), abort=registry.close)
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.audit import Audit
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.importing import DEFAULT_JOBS, find_policy
+from airgap_bundle.boundary.importing import DEFAULT_JOBS
 from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.presence import Inquirer
 from airgap_bundle.boundary.recall import Recall
 from airgap_bundle.boundary.state import StateDirectory
+from airgap_bundle.boundary.verifying import find_policy
 from airgap_bundle.core.errors import AirgapError, BundleError, DocumentError, TrustError, UsageError
 from airgap_bundle.core.report import Remark, Severity
 

@@ -90,13 +90,13 @@ def verify(
     terminal: Terminal,
 ) -> None:
     """Check signatures, policy, freshness and every byte, and say what was checked. Changes nothing."""
-    from airgap_bundle.boundary import importing
+    from airgap_bundle.boundary import verifying
     from airgap_bundle.cli import clock, import_text, requests
 
     watch = clock.Stopwatch()
     overrides = requests.read_overrides(None, allow_expired, reason)
-    verified, steps = importing.verify_bundle(
-        bundle, importing.find_policy(policy, terminal.report), clock.now(), terminal.report, overrides
+    verified, steps = verifying.verify_bundle(
+        bundle, verifying.find_policy(policy, terminal.report), clock.now(), terminal.report, overrides
     )
     import_text.show_verdict(bundle, verified, steps, watch.seconds, terminal)
 

@@ -73,10 +73,10 @@ def _init(
 
 def _show(policy: options.PolicyFile = None, *, terminal: Terminal) -> None:
     """Say whom the policy trusts with what, and what of it ends within 60 days."""
-    from airgap_bundle.boundary import importing
+    from airgap_bundle.boundary import verifying
     from airgap_bundle.cli import clock, policy_text
 
-    policy_text.show_policy(importing.find_policy(policy, terminal.report), clock.now(), terminal)
+    policy_text.show_policy(verifying.find_policy(policy, terminal.report), clock.now(), terminal)
 
 
 def _update(
@@ -105,12 +105,12 @@ def _update(
     Signatures are made with gpg --detach-sign, or with cosign sign-blob --bundle. NEW stays where it is: put it in the
     place of the old one afterwards.
     """
-    from airgap_bundle.boundary import importing, policies
+    from airgap_bundle.boundary import policies, verifying
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.policy_update import UpdateRequest, update_policy
     from airgap_bundle.cli import clock, policy_text
 
-    before = importing.find_policy(policy, terminal.report) if old is None else policies.read_old_policy(old)
+    before = verifying.find_policy(policy, terminal.report) if old is None else policies.read_old_policy(old)
     request = UpdateRequest(
         new=new,
         signatures=tuple(signature or ()),
@@ -141,10 +141,10 @@ def _revoke(
     terminal: Terminal,
 ) -> None:
     """Write the successor of the policy that revokes keys or bundles, to be signed by its root role."""
-    from airgap_bundle.boundary import importing, policies
+    from airgap_bundle.boundary import policies, verifying
     from airgap_bundle.cli import clock, policy_text, requests
 
-    current = importing.find_policy(policy, terminal.report)
+    current = verifying.find_policy(policy, terminal.report)
     bundles = [requests.read_bundle_id("--bundle", text) for text in bundle or ()]
     written = policies.write_revocation(current, key or (), bundles, since, output)
     policy_text.show_revocation(current, written, output, clock.now(), terminal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.importing import ImportRequest
 from airgap_bundle.cli.clients import boundary_options, read_rate
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, UsageError
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from airgap_bundle.boundary.importing import ImportRequest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.options import ClientOptions
     from airgap_bundle.trust.policy_model import Policy
@@ -44,6 +44,8 @@ def read_request(
     files_to: Path | None = None,
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
+    from airgap_bundle.boundary.importing import ImportRequest  # noqa: PLC0415 - `verify` needs none of it
+
     destination = Destination.parse(dest)
     overrides = read_overrides(allow_older, allow_expired, reason)
     if adopt and not reason.strip():
