@@ -506,8 +506,7 @@ def test_ctrl_c_while_tags_move_puts_them_back(trip: Trip) -> None:
                 moved.append(target)
                 if len(moved) == 2 and process is not None:
                     process.send_signal(signal.SIGINT)
-                    _wait_for(lambda: gate.count("DELETE") > 0)
-                    return 503
+                    time.sleep(0.3)
             return None
 
         gate.rule = rule
@@ -515,8 +514,9 @@ def test_ctrl_c_while_tags_move_puts_them_back(trip: Trip) -> None:
         process = start("airgap-import", *trip.push_arguments(bundle, f"{gate.address}/mirror"))
         gate.open.set()
         process.communicate(timeout=20)
+    # Those on their way are waited for, as a registry may set a tag long after the line was cut; then all go back.
     assert process.returncode == 130
-    assert len(moved) == 2
+    assert len(moved) >= 2
     assert trip.inner_tags() == {}
 
 
