@@ -57,7 +57,7 @@ class Verified:
 
 def nothing_remembered(product: str) -> History:  # noqa: ARG001 - the same for every product
     """For a check without a destination: no sequence is held against the bundle."""
-    return History()
+    return History(is_asked=False)
 
 
 def never_accepted(bundle_id: Digest) -> bool:  # noqa: ARG001 - the same for every bundle

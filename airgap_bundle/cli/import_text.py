@@ -9,6 +9,7 @@ from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, upstream_table
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
+from airgap_bundle.trust.decision import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from airgap_bundle.trust.policy_model import Policy
 
 _FINDINGS_STATUS = 1
+# How a check ended, at a glance: what held, what an override lifted, what is worth knowing.
+_MARKS = {Outcome.PASSED: "ok", Outcome.OVERRIDDEN: "!!", Outcome.NOTED: "--"}
 
 
 def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds: float, terminal: Terminal) -> None:
@@ -46,7 +49,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
             }
         )
         return
-    rows = [(str(step.number), step.title, step.outcome.value, step.detail) for step in steps]
+    rows = [(str(step.number), step.title, _MARKS[step.outcome], step.detail) for step in steps]
     terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width, fold=True))
     terminal.show("")
     terminal.show(
@@ -58,13 +61,17 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
             seconds=seconds,
         )
     )
+    # Digests that are there to be compared stand on lines of their own, in full: 78 columns.
     terminal.show(f"bundle {verified.bundle_id}")
-    terminal.show(pairs([("signed by", _signers(decision))], width=terminal.width))
+    terminal.show(f"policy {decision.policy_digest}")
+    facts = [("policy", f"version {decision.policy_version}, entry {decision.entry!r}")]
+    facts.append(("signed by", _signers(decision)))
+    facts += [("overridden", f"--{used.option.value}: {used.reason}") for used in decision.overrides]
+    terminal.show(pairs(facts, width=terminal.width))
     if has_verdicts(inventory):
         terminal.show("")
         terminal.show(upstream_table(inventory, terminal.width))
-    for sentence in not_checked:
-        terminal.say(f"not checked: {sentence}")
+    terminal.say(pairs([("not checked", sentence) for sentence in not_checked], width=terminal.width))
 
 
 def show_plan(prepared: Prepared, terminal: Terminal) -> None:

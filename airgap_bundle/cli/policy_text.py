@@ -61,17 +61,18 @@ def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
     revoked = f"{count_text(len(policy.revoked_keys), 'key')}, {count_text(len(policy.revoked_bundles), 'bundle')}"
     facts = [
         ("policy", f"{policy.file}, version {policy.version}"),
-        ("digest", policy.digest),
         ("audience", policy.audience or "none: bundles for an audience are refused"),
         ("revoked", revoked),
     ]
     terminal.show(pairs(facts, width=terminal.width))
+    # In full, to be compared with receipts: 78 columns.
+    terminal.show(f"digest {policy.digest}")
     terminal.show("")
     # One key a line, so that fingerprints are seen in full: they are there to be compared.
     signers = [
-        (one.name if first else "", str(one.until) if first and one.until else "", key)
+        (one.name if not number else "", str(one.until) if one.until and not number else "", key)
         for one in policy.signers.values()
-        for first, key in ((key is _keys(one)[0], key) for key in _keys(one))
+        for number, key in enumerate(_keys(one))
     ]
     terminal.show(table(("SIGNER", "UNTIL", "KEY"), signers))
     roles = [(role.name, f"{role.threshold} of {', '.join(role.signers)}") for role in policy.roles.values()]

@@ -54,18 +54,24 @@ def cut_middle(text: str, width: int) -> str:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """Escaped text as lines of at most `width` columns, broken at spaces; a word that is too long is cut in its middle.
+    """Escaped text as lines of at most `width` columns, broken at spaces, and within words that are longer than a line.
 
-    For sentences, of which every word counts. At least one line, empty for empty text.
+    For sentences, of which every character counts. At least one line, empty for empty text.
     """
     lines = [""]
     for word in text.split(" "):
-        fitting = cut_middle(word, width)
-        joined = f"{lines[-1]} {fitting}" if lines[-1] else fitting
-        if lines[-1] and width_of(joined) > width:
-            lines.append(fitting)
-        else:
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if width_of(joined) <= width:
             lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        rest = word
+        while width_of(rest) > width and (piece := _head(rest, width)):
+            lines[-1] = piece
+            lines.append("")
+            rest = rest[len(piece) :]
+        lines[-1] = rest
     return lines
 
 

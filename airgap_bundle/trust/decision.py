@@ -214,7 +214,7 @@ def _check_roles(
         )
     for role in wanted:
         people = ", ".join(assignment[role.name])
-        evidence.add(POLICY, f"role {role.name}", f"{people} ({role.threshold} of {len(role.signers)} needed)")
+        evidence.add(POLICY, f"role {role.name}", f"{people}; needed: {role.threshold} of {', '.join(role.signers)}")
     return assignment
 
 
@@ -307,6 +307,8 @@ def _expiry_detail(claims: InventoryClaims, product: Product) -> str:
 
 
 def _sequence_detail(claims: InventoryClaims, history: History) -> str:
+    if not history.is_asked:
+        return f"sequence {claims.sequence}; no destination was asked for the one it has"
     if history.sequence is None:
         return f"sequence {claims.sequence}, the first of {claims.name} here"
     if claims.bundle_id in history.bundle_ids:

@@ -54,7 +54,8 @@ class History:
 
     `sequence` is the highest that counts, `bundle_ids` what was accepted with it; `newest_created` the latest time by a
     signer's clock that any product was accepted with. `known` has every bundle accepted before. `is_adopted` is False
-    where the ledger is empty and DEST has receipts: then somebody lost the ledger, or took another one.
+    where the ledger is empty and DEST has receipts: then somebody lost the ledger, or took another one. `is_asked` is
+    False for a check without a destination, which remembers nothing.
     """
 
     sequence: int | None = None
@@ -62,6 +63,7 @@ class History:
     newest_created: datetime | None = None
     known: frozenset[Digest] = frozenset()
     is_adopted: bool = True
+    is_asked: bool = True
 
 
 def high_water_mark(
