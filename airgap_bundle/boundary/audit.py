@@ -218,6 +218,16 @@ def verify(path: Path, heads: Iterable[AuditHead] = ()) -> AuditVerdict:
     return AuditVerdict(records=chain.head.records, head=chain.head, problems=tuple(chain.problems), torn_bytes=torn)
 
 
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The finished lines of a trail, as they are; a missing file has none. `HostError` if it cannot be read.
+
+    Nobody can append while they are read. A line that is longer than a record may be comes as its front.
+    """
+    if path.exists():
+        with _reading(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+            yield from _lines(file, _whole_bytes(descriptor))
+
+
 def _lines(file: BinaryIO, whole: int) -> Iterator[bytes]:
     """The finished lines. One that is longer than a record may be comes as its front, without its end."""
     while whole:

@@ -18,6 +18,7 @@ from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.presence import Inquirer
 from airgap_bundle.boundary.recall import Recall
 from airgap_bundle.boundary.state import StateDirectory
+from airgap_bundle.boundary.tagging import TAGS_LEFT
 from airgap_bundle.boundary.verifying import find_policy
 from airgap_bundle.core.errors import AirgapError, BundleError, DocumentError, TrustError, UsageError
 from airgap_bundle.core.report import Remark, Severity
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from airgap_bundle.boundary.ledger_values import Begun
     from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
@@ -37,13 +39,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InsideRequest:
-    """What the person named. `options` says how a host may be spoken to under a policy."""
+    """What the person named. `options` says how a host may be spoken to under a policy.
+
+    With `locks` nobody else works on the product meanwhile; what changes nothing needs none.
+    """
 
     command: str
     policy: Path | None
     state: Path | None
     options: Callable[[Policy, str], ClientOptions]
     jobs: int | None = None
+    locks: bool = False
     wait_seconds: float = 0
 
 
@@ -79,15 +85,16 @@ class Inside:
 
     def lock(self, product: str) -> None:
         """Be the only one at work on a product until the command ends."""
-        self.stack.enter_context(
-            self.state.lock(
-                product,
-                command=f"airgap-import {self.request.command}",
-                at=self.now(),
-                wait_seconds=self.request.wait_seconds,
-                report=self.report,
+        if self.request.locks:
+            self.stack.enter_context(
+                self.state.lock(
+                    product,
+                    command=f"airgap-import {self.request.command}",
+                    at=self.now(),
+                    wait_seconds=self.request.wait_seconds,
+                    report=self.report,
+                )
             )
-        )
 
     def note(self, what: str, receipt: Receipt, destination: str = "", **details: str) -> None:
         """One record of the audit trail: the command and `what` (begun, finished, stopped)."""
@@ -113,17 +120,33 @@ class Inside:
             raise
 
     @contextmanager
-    def stopping(self, receipt: Receipt, destination: str = "") -> Iterator[None]:
-        """What ends early within is noted; nothing about noting it may hide why it ended."""
+    def stopping(self, receipt: Receipt, destination: str = "", begun: Begun | None = None) -> Iterator[None]:
+        """What ends early within is noted; nothing about noting it may hide why it ended.
+
+        `begun` is what then ended without effect; where tags could not be put back the ledger goes on saying so.
+        """
         try:
             yield
         except BaseException as error:
             code = error.code if isinstance(error, AirgapError) else "interrupted"
             try:
                 self.note("stopped", receipt, destination, code=code)
+                if begun is not None and code != TAGS_LEFT:
+                    self.ledger.abandon(begun, at=self.now(), reason=str(error) or type(error).__name__)
             except AirgapError as second:
                 self.report(Remark(severity=Severity.WARNING, message=second.message))
             raise
+
+    def begin(self, receipt: Receipt, destination: str = "") -> Begun:
+        """Note in the ledger that the command begins to change something."""
+        return self.ledger.begin(
+            product=receipt.product,
+            sequence=receipt.sequence,
+            bundle_id=receipt.bundle_id,
+            destination=destination or receipt.destination,
+            at=self.now(),
+            kind=self.request.command,
+        )
 
 
 @contextmanager

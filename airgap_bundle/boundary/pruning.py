@@ -93,6 +93,7 @@ def plan_prune(inside: Inside, product: str, *, dest: str = "") -> Prune:
     """Find the anchors that the ledger knows, that are there, and that nothing needs. Changes nothing."""
     ledger = inside.ledger
     destination = only_destination(ledger, product, dest)
+    inside.lock(product)
     with inside.refusals(product, None, destination):
         ledger.policies.check(destination, inside.policy)
     place = Destination.parse(destination)

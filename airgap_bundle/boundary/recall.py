@@ -30,6 +30,8 @@ _DAMAGED = frozenset(
     {"AB-REGISTRY-CONTENT", "AB-REGISTRY-DOCUMENT", "AB-STORE-DAMAGED", "AB-STORE-SIZE", "AB-STORE-BLOB-UNKNOWN"}
 )
 _LABEL_DIGITS = 12
+# How many faults an error names.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -89,6 +91,16 @@ class Recall:
     def document(self, repository: str, digest: Digest) -> Document:
         """The top document of an image that was read and is whole."""
         return self.documents[repository, digest][-1]
+
+    def lost(self, destination: str, what: str) -> RegistryError:
+        """The error for an undertaking that needs all of it."""
+        shown = "; ".join(str(fault) for fault in sorted(self.faults)[:_SHOWN])
+        more = f"; and {len(self.faults) - _SHOWN} more" if len(self.faults) > _SHOWN else ""
+        return RegistryError(
+            "AB-REGISTRY-COLLECTED",
+            f"{destination} no longer holds all of {what}: {shown}{more}",
+            hint="no tag was moved; push the bundle of that receipt again, then run this again",
+        )
 
     def _run(self, jobs: list[Callable[[memoryview], None]]) -> None:
         run_all(

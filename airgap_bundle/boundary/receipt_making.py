@@ -74,7 +74,7 @@ def make_receipt(
         started=started,
         finished=finished,
         tool=f"airgap-bundle {__version__}",
-        items=(*_items(plan, destination.prefix), *(_skipped(target, destination.prefix) for target in skipped)),
+        items=(*items_of(plan, destination.prefix), *(_skipped(target, destination.prefix) for target in skipped)),
         partial=bool(skipped),
         held=held,
         audit=audit,
@@ -95,7 +95,8 @@ def below(prefix: str, repository: str) -> str:
     return repository.removeprefix(f"{prefix}/") if prefix else repository
 
 
-def _items(plan: PushPlan, prefix: str) -> tuple[ReceiptItem, ...]:
+def items_of(plan: PushPlan, prefix: str) -> tuple[ReceiptItem, ...]:
+    """What is said of each item of a plan that was carried out; `prefix` is that of DEST."""
     moves = {(move.repository, move.tag): move for move in plan.tags}
     incomplete = {(name, move.digest) for move in plan.blobs for name in move.missing}
     # What is attached hangs on a document of an image: its own, a child's, or that of another attachment.

@@ -5,11 +5,15 @@ Decides without I/O. The approvals were verified before (`trust.signatures`), ov
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipt import SignedBy
 from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.text import count_text, duration_text
+from airgap_bundle.trust import freshness
+from airgap_bundle.trust.freshness import InventoryClaims
+from airgap_bundle.trust.policy_model import Method
 from airgap_bundle.trust.roles import fill_roles
 
 if TYPE_CHECKING:
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airgap_bundle.boundary.receipt import Receipt
-    from airgap_bundle.trust.policy_model import Hold, Policy, Product
+    from airgap_bundle.trust.freshness import History
+    from airgap_bundle.trust.policy_model import Hold, Policy, Product, Signer
     from airgap_bundle.trust.signatures import CountedSignature
 
 
@@ -64,6 +69,81 @@ def check_release(
                 " gpg --detach-sign FILE; then publish with --approval FILE.sig",
             )
     return _signed(approvals, filled)
+
+
+def check_promotion(policy: Policy, receipt: Receipt, history: History, now: datetime) -> None:
+    """May what was accepted elsewhere come to the destination of this policy? `TrustError` where not.
+
+    1. What `check_still_allowed` asks.
+    2. The signatures that the receipt names fill the roles that this policy asks for: found by their keys, as another
+       policy may call people otherwise.
+    3. Where it wants a hold, the receipt has been published after one, with the approvals of this policy's roles.
+    4. Audience and freshness, as for a bundle. (When it expires is not in a receipt; its age is.)
+    """
+    # 1.
+    entry = check_still_allowed(policy, receipt)
+    # 2.
+    _check_roles(policy, entry.require, receipt.signers, receipt)
+    # 3.
+    if entry.hold is not None:
+        if receipt.publication is None:
+            raise TrustError(
+                "AB-TRUST-HOLD",
+                f"the policy wants {receipt.product} to be held before its tags move, and {receipt.id} was not",
+                hint="push it to the first registry with --hold and publish it there, then promote it",
+            )
+        _check_roles(policy, entry.hold.approvals, receipt.publication.approvals, receipt)
+    # 4.
+    claims = InventoryClaims(
+        name=receipt.product,
+        version=receipt.version,
+        bundle_id=receipt.bundle_id,
+        sequence=receipt.sequence,
+        created=receipt.created,
+        audience=receipt.audience,
+    )
+    freshness.check_audience(policy.audience, claims)
+    freshness.check_adoption(history)
+    freshness.check_clock(claims, history, now)
+    stale = freshness.find_expiry(claims, entry.max_age, now) or freshness.find_rollback(claims, history)
+    if stale is not None:
+        raise TrustError(stale.code, stale.message, hint="promote a newer receipt")
+
+
+def _check_roles(policy: Policy, names: Sequence[str], signed: Sequence[SignedBy], receipt: Receipt) -> None:
+    people = tuple(
+        dict.fromkeys(
+            signer.name
+            for one in signed
+            for signer in policy.signers.values()
+            if _has_key(signer, one) and signer.counts_at(receipt.started)
+        )
+    )
+    roles = [policy.roles[name] for name in names]
+    filled = fill_roles(roles, people)
+    for role in roles:
+        if len(filled[role.name]) < role.threshold:
+            raise TrustError(
+                "AB-TRUST-THRESHOLD",
+                f"the role {role.name} needs {count_text(role.threshold, 'signature')} of different people, and"
+                f" {receipt.id} has {len(filled[role.name])} that this policy knows",
+                hint="push the bundle itself, signed by them too; a receipt cannot be signed again",
+            )
+
+
+def _has_key(signer: Signer, one: SignedBy) -> bool:
+    """Whether a key or identity that a receipt names is that person's."""
+    if one.method == Method.OPENPGP.value:
+        return one.key in {key.fingerprint for key in signer.openpgp}
+    if one.method == Method.KEY.value:
+        return one.key in {key.fingerprint for key in signer.keys}
+    for who in signer.keyless:
+        identity = one.key.removesuffix(f" ({who.issuer})")
+        if identity != one.key and (
+            re.fullmatch(who.identity_pattern, identity) if who.identity_pattern else identity == who.identity
+        ):
+            return True
+    return False
 
 
 def check_still_allowed(policy: Policy, receipt: Receipt) -> Product:

@@ -23,7 +23,8 @@ from airgap_bundle.boundary.rollback_plan import (
 from airgap_bundle.boundary.standing import Claim
 from airgap_bundle.boundary.tagging import move_tags
 from airgap_bundle.boundary.untagging import remove_tags
-from airgap_bundle.core.errors import RegistryError, TrustError, UsageError
+from airgap_bundle.bundle.inventory import check_product
+from airgap_bundle.core.errors import InvalidValueError, TrustError, UsageError
 from airgap_bundle.transfer.plan import TagMove, join_repository
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 # For --to: before the first import. No id of a receipt is a word without a hyphen.
 NOTHING = "none"
-# How many missing things an error names.
-_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,24 +74,17 @@ class Rollback:
             return RolledBack(plan=plan, moved=0, removed=0)
         # 1.
         inside.note("begun", about, plan.destination, to=plan.target.id if plan.target else NOTHING)
-        begun = ledger.begin(
-            product=plan.product,
-            sequence=about.sequence,
-            bundle_id=about.bundle_id,
-            destination=plan.destination,
-            at=inside.now(),
-            kind="rollback",
-        )
-        with inside.stopping(about, plan.destination):
+        begun = inside.begin(about, plan.destination)
+        with inside.stopping(about, plan.destination, begun):
             ledger.intend(begun, self._noted())
             # 2.
             back = [move for move in self._tag_moves() if move.changes]
             documents = {move.digest: self.recall.document(move.repository, move.digest) for move in back}
             moved = move_tags(self.registry, back, documents)
+        with inside.stopping(about, plan.destination):
             # 3.
             names = [(self._full(m.path), m.tag) for m in plan.moves if m.to is None and m.now is not None]
             stuck = remove_tags(self.registry, names)
-            removed = len(names) - len(stuck)
         # 4.
         ledger.reinstate(begun, plan.target, plan.claims, plan.gone, at=inside.now())
         inside.note(
@@ -101,11 +93,11 @@ class Rollback:
             plan.destination,
             to=plan.target.id if plan.target else NOTHING,
             moved=str(moved),
-            removed=str(removed),
+            removed=str(len(names) - len(stuck)),
             left=str(len(plan.left)),
             stuck=", ".join(stuck),
         )
-        return RolledBack(plan=plan, moved=moved, removed=removed, stuck=stuck)
+        return RolledBack(plan=plan, moved=moved, removed=len(names) - len(stuck), stuck=stuck)
 
     def _full(self, path: str) -> str:
         return join_repository(self.prefix, path)
@@ -135,7 +127,9 @@ def plan_rollback(inside: Inside, product: str, *, to: str = "", dest: str = "")
     """
     ledger = inside.ledger
     # 1.
-    named = find_receipt(ledger, to) if to and to != NOTHING else None
+    with inside.refusals(product):
+        named = find_receipt(ledger, to) if to and to != NOTHING else None
+    inside.lock(named.product if named else check_product_name(product))
     destination = only_destination(ledger, product, dest or (named.destination if named else ""))
     receipt = _target(ledger, product, destination, named, to)
     # 2.
@@ -178,8 +172,16 @@ def plan_rollback(inside: Inside, product: str, *, to: str = "", dest: str = "")
     recall.read((join_repository(place.prefix, one.path), one.digest) for one in (receipt.items if receipt else ()))
     recall.check_blobs()
     if recall.faults:
-        raise _collected(destination, receipt, recall)
+        raise recall.lost(destination, receipt.id if receipt else "what was there before")
     return Rollback(inside=inside, plan=plan, registry=registry, prefix=place.prefix, recall=recall)
+
+
+def check_product_name(product: str) -> str:
+    """`product` if it can name one; `UsageError` else."""
+    try:
+        return check_product(product)
+    except InvalidValueError as error:
+        raise UsageError("AB-USAGE-VALUE", str(error), hint="airgap-import status shows the products") from error
 
 
 def _target(ledger: Ledger, product: str, destination: str, named: Receipt | None, to: str) -> Receipt | None:
@@ -264,13 +266,3 @@ def _claims(product: str, target: Target) -> list[Claim]:
         for (path, tag), digest in target.tags().items()
     ]
     return [*own, *target.older.values()]
-
-
-def _collected(destination: str, receipt: Receipt | None, recall: Recall) -> RegistryError:
-    shown = "; ".join(str(fault) for fault in sorted(recall.faults)[:_SHOWN])
-    more = f"; and {len(recall.faults) - _SHOWN} more" if len(recall.faults) > _SHOWN else ""
-    return RegistryError(
-        "AB-REGISTRY-COLLECTED",
-        f"{destination} no longer holds all of {receipt.id if receipt else 'what was there before'}: {shown}{more}",
-        hint="no tag was moved; push the bundle of that receipt again, or go back to another one with --to",
-    )
