@@ -72,13 +72,19 @@ class TarFiles:
             start = os.pread(descriptor, 4, 0)
             if start.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zX")):
                 raise InvalidValueError("is compressed; decompress it first")
-            for member in members(FileForward(descriptor)):
-                if member.data_at + member.size > length:
-                    raise InvalidValueError("ends too early: it was cut short")
-                name = posixpath.normpath(member.name)
-                if name in self._members and member.kind is Kind.FILE:
-                    raise InvalidValueError(f"holds {name[:160]!r} twice")
-                self._members[name] = member
+            try:
+                for member in members(FileForward(descriptor)):
+                    self._add(member, length)
+            except InvalidValueError as error:
+                raise InvalidValueError(f"cannot be read: {error}") from error
+
+    def _add(self, member: Member, length: int) -> None:
+        if member.data_at + member.size > length:
+            raise InvalidValueError("it ends too early: it was cut short")
+        name = posixpath.normpath(member.name)
+        if name in self._members and member.kind is Kind.FILE:
+            raise InvalidValueError(f"it holds {name[:160]!r} twice")
+        self._members[name] = member
 
     def size(self, name: str) -> int | None:
         """How long a file is; None where there is none."""

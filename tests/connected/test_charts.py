@@ -176,7 +176,7 @@ def test_a_packed_directory_is_what_helm_expects(trip: Trip) -> None:
 
 
 def test_a_lock_that_is_made_again_asks_the_repository_nothing(trip: Trip) -> None:
-    files = {"index.yaml": index(("app", "1.0.0", "a.tgz", "")), "a.tgz": package()}
+    files: dict[str, bytes | str] = {"index.yaml": index(("app", "1.0.0", "a.tgz", "")), "a.tgz": package()}
     with repository(files, missing=("a.tgz.prov",)) as repo:
         write(trip, classic(repo))
         assert trip.lock().status == 0
@@ -193,7 +193,7 @@ def test_a_build_fetches_again_what_the_cache_has_lost_or_damaged(trip: Trip, mo
     cache = trip.path / "cache"
     monkeypatch.setenv("AIRGAP_CACHE", str(cache))
     tgz = package()
-    files = {"index.yaml": index(("app", "1.0.0", "a.tgz", "")), "a.tgz": tgz}
+    files: dict[str, bytes | str] = {"index.yaml": index(("app", "1.0.0", "a.tgz", "")), "a.tgz": tgz}
     with repository(files, missing=("a.tgz.prov",)) as repo:
         write(trip, classic(repo))
         assert trip.lock().status == 0
@@ -262,7 +262,11 @@ def test_a_package_that_the_index_gives_another_digest_is_refused(trip: Trip) ->
 
 def test_a_provenance_file_of_another_package_stops_the_lock(trip: Trip) -> None:
     prov = provenance(keys().home, keys().release, package(files=[("app/x", b"")]))
-    files = {"index.yaml": index(("app", "1.0.0", "a.tgz", "")), "a.tgz": TGZ, "a.tgz.prov": prov}
+    files: dict[str, bytes | str] = {
+        "index.yaml": index(("app", "1.0.0", "a.tgz", "")),
+        "a.tgz": TGZ,
+        "a.tgz.prov": prov,
+    }
     with repository(files) as repo:
         write(trip, classic(repo))
         assert_refused(trip.lock(), 5, "AB-CHART-PACKAGE", "app-1.0.0.tgz")

@@ -192,7 +192,7 @@ def test_files_go_away_again_where_the_tags_cannot_move(trip: Trip, monkeypatch:
     (trip.path / "out" / "docs").mkdir(parents=True)
 
     def fail(*_: object, **__: object) -> int:
-        assert tree(trip.path / "out") == EXPECTED
+        assert EXPECTED.items() <= tree(trip.path / "out").items()
         raise RegistryError("AB-REGISTRY-FAILED", "no tag can be moved")
 
     monkeypatch.setattr("airgap_bundle.boundary.push.move_tags", fail)

@@ -1,0 +1,183 @@
+"""Other people's tools open our bundles, and ours takes what they write."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.helm import package
+from support.images import multi_arch_image, signed_referrer, single_image
+from support.trip import Trip, make_trip
+
+from airgap_bundle.manifest.lock import parse_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.content import ImageContent
+
+_START_SECONDS = 20.0
+_CONTAINERD = """\
+version = 2
+root = "{home}/root"
+state = "{home}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "{home}/grpc"
+[ttrpc]
+  address = "{home}/ttrpc"
+"""
+
+pytestmark = pytest.mark.tools
+
+
+@pytest.fixture
+def trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trip]:
+    with make_trip(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a short name: podman and containerd put sockets into theirs."""
+    path = Path(tempfile.mkdtemp(prefix="ab-", dir="/tmp"))
+    try:
+        yield path
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwX", str(path)], check=False, capture_output=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def tool(program: str, *arguments: object, fails: bool = False) -> str:
+    """What the program prints, both channels in one; skips where it is not installed."""
+    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed; tests/run installs it where it may")
+    command = [path, *map(str, arguments)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert (result.returncode != 0) == fails, result.stdout
+    return result.stdout
+
+
+def mixed_bundle(trip: Trip) -> tuple[Path, dict[str, ImageContent]]:
+    """Images of two kinds with what is attached, charts of two kinds and a file; the images by name."""
+    web = multi_arch_image("web")
+    web = web.with_referrers(signed_referrer(web.root))
+    contents = {("acme/web", "1.0"): web, ("acme/worker", "2.1"): single_image("worker")}
+    references = trip.put(contents)
+    (trip.path / "app.tgz").write_bytes(package())
+    (trip.path / "licence").write_text("free")
+    more = ("charts:", "  - {chart: ./app.tgz, images: none}", "files:", "  - {path: licence}")
+    trip.manifest_of_images(*references, more=more)
+    return trip.build(), dict(zip(references, contents.values(), strict=True))
+
+
+def test_skopeo_copies_every_image_out_of_a_bundle_unchanged(trip: Trip) -> None:
+    bundle, images = mixed_bundle(trip)
+    for number, (name, image) in enumerate(images.items()):
+        raw = tool("skopeo", "inspect", "--raw", f"oci-archive:{bundle}:{name}")
+        assert json.loads(raw) == json.loads(image.root.raw)
+        target = trip.path / f"copy{number}"
+        tool("skopeo", "copy", "--all", "--quiet", f"oci-archive:{bundle}:{name}", f"oci:{target}:x")
+        index = json.loads((target / "index.json").read_bytes())
+        assert index["manifests"][0]["digest"] == image.digest
+    assert "acme/worker" in tool("skopeo", "list-tags", f"docker-archive:{bundle}")
+
+
+def test_podman_loads_every_image_of_a_bundle(trip: Trip, short: Path) -> None:
+    bundle, images = mixed_bundle(trip)
+    store = ("--storage-driver=vfs", f"--root={short}/root", f"--runroot={short}/run")
+    said = tool("podman", *store, "load", "-q", "-i", bundle)
+    assert [name for name in images if f"Loaded image: {name}" not in said] == []
+
+
+@contextmanager
+def containerd(home: Path) -> Iterator[Path]:
+    """A containerd of its own; the address to give to `ctr`. Only root can run one."""
+    program = shutil.which("containerd")
+    if program is None:
+        pytest.skip("containerd is not installed; tests/run installs it where it may")
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a containerd of its own")
+    (home / "config.toml").write_text(_CONTAINERD.format(home=home))
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen([program, "--config", str(home / "config.toml")], stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not (home / "grpc").exists() and time.monotonic() < deadline and process.poll() is None:
+                time.sleep(0.05)
+            yield home / "grpc"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def test_containerd_imports_a_bundle_with_charts_and_files_in_it(trip: Trip, short: Path) -> None:
+    bundle, images = mixed_bundle(trip)
+    with containerd(short) as address:
+        tool("ctr", "-a", address, "images", "import", "--snapshotter", "native", bundle)
+        listed = tool("ctr", "-a", address, "images", "ls").splitlines()
+    found = {line.split()[0]: line.split()[2] for line in listed[1:]}
+    assert found == {name: image.digest for name, image in images.items()}
+
+
+def test_umoci_unpacks_an_image_of_a_bundle(trip: Trip) -> None:
+    bundle, images = mixed_bundle(trip)
+    name = next(name for name, image in images.items() if not image.root.is_index)
+    (trip.path / "layout").mkdir()
+    tool("tar", "-C", trip.path / "layout", "-xf", bundle)
+    assert name in tool("umoci", "ls", "--layout", trip.path / "layout")
+
+
+def test_gnu_tar_lists_and_unpacks_a_bundle(trip: Trip) -> None:
+    bundle, _ = mixed_bundle(trip)
+    names = tool("tar", "-tf", bundle).split()
+    assert names[:3] == ["oci-layout", "index.json", "manifest.json"]
+    (trip.path / "unpacked").mkdir()
+    assert tool("tar", "-C", trip.path / "unpacked", "-xf", bundle) == ""
+    inventory = trip.path / "unpacked" / "airgap" / "inventory.json"
+    blobs = json.loads(inventory.read_bytes())["blobs"]
+    lines = "".join(f"{b['digest'][7:]}  {trip.path}/unpacked/blobs/sha256/{b['digest'][7:]}\n" for b in blobs)
+    (trip.path / "sums").write_text(lines)
+    tool("sha256sum", "--quiet", "-c", trip.path / "sums")
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_what_skopeo_writes_is_a_source_of_images(trip: Trip, kind: str) -> None:
+    image = single_image("seed")
+    image.write_layout(trip.path / "layout", "1.0")
+    name = "registry.example/acme/app:1.0"
+    tool("skopeo", "copy", "-q", f"oci:{trip.path}/layout:1.0", f"{kind}:{trip.path}/x.tar:{name}")
+    trip.write_manifest("images:", f"  - {kind}:x.tar:{name}")
+    assert trip.lock().status == 0
+    (item,) = parse_lock((trip.path / "acme.lock.yaml").read_bytes(), "lock").items
+    trip.pushed(trip.build())
+    found = trip.inner.registry.get_manifest("mirror/registry.example/acme/app", "1.0")
+    assert found is not None
+    assert found.descriptor.digest == item.digest
+    if kind == "oci-archive":
+        assert found.descriptor.digest == image.digest
+    # What came out of it runs like the image that went in.
+    target = f"docker://{trip.inner.address}/mirror/registry.example/acme/app:1.0"
+    config = json.loads(tool("skopeo", "inspect", "--config", "--tls-verify=false", target))
+    assert config["config"]["Labels"] == {"seed": "seed"}
+
+
+def test_what_podman_saves_is_a_source_of_images(trip: Trip, short: Path) -> None:
+    image = single_image("seed")
+    (reference,) = trip.put({("acme/app", "1.0"): image})
+    store = ("--storage-driver=vfs", f"--root={short}/root", f"--runroot={short}/run")
+    tool("podman", *store, "pull", "-q", "--tls-verify=false", reference)
+    for kind in ("docker-archive", "oci-archive"):
+        tool("podman", *store, "save", "-q", "--format", kind, "-o", trip.path / f"{kind}.tar", reference)
+        trip.write_manifest("images:", f"  - {kind}:{kind}.tar:{reference}")
+        assert trip.lock().status == 0
+        trip.build(f"{kind}.bundle.tar")
