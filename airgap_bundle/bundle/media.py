@@ -6,14 +6,23 @@ never changed.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from airgap_bundle.core.errors import BundleError, HostError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+# macOS: <fcntl.h>; Python has no name for it.
+_F_NOCACHE = 48
+# What is read-only, or no disk, has nothing to flush.
+_CANNOT_FLUSH = {errno.EINVAL, errno.EROFS, errno.EBADF, errno.EOPNOTSUPP}
 
 
 class Medium(Protocol):
@@ -63,6 +72,21 @@ class FileMedium:
             return os.preadv(self._fd, [buffer], offset)
         except OSError as error:
             raise _cannot_read(self.name, offset, error) from error
+
+    def forget_cache(self) -> None:
+        """Read from the medium itself from now on, not from what this machine still has of it in memory.
+
+        As far as the system lets us: without it a copy that never reached a stick looks whole until it is pulled out.
+        """
+        try:
+            os.fsync(self._fd)
+            if sys.platform == "darwin":
+                fcntl.fcntl(self._fd, _F_NOCACHE, 1)
+            elif hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            if error.errno not in _CANNOT_FLUSH:
+                raise _cannot_read(self.name, 0, error) from error
 
     def close(self) -> None:
         """Let go of the file."""

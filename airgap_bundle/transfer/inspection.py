@@ -51,6 +51,7 @@ def inspect_bundle(path: Path, *, check: bool, report: Reporter) -> Inspection:
         reader.check_head()
         reader.check_length()
         if check:
+            medium.forget_cache()
             workers = max(2, os.cpu_count() or 1)
             with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:
                 read_all(reader, executor, workers, report)

@@ -10,7 +10,7 @@ from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from airgap_bundle.bundle.inventory import BlobEntry
@@ -34,7 +34,7 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
     cancellation = Cancellation()
     if reader.medium.seekable:
         run_all(
-            [_checking(reader, blob, cancellation, report) for blob in blobs],
+            (_checking(reader, blob, cancellation, report) for blob in _best_order(blobs, workers)),
             executor=executor,
             workers=workers,
             cancellation=cancellation,
@@ -45,6 +45,16 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
             _checking(reader, blob, cancellation, report)(buffer)
     reader.check_end()
     report(PhaseFinished(title="Checking"))
+
+
+def _best_order(blobs: Sequence[BlobEntry], workers: int) -> list[BlobEntry]:
+    """As they lie, so that a disk reads on and on; but the few that are so long that one left over would be waited for.
+
+    One blob is hashed by one core, however many there are.
+    """
+    long = sum(blob.size for blob in blobs) // (4 * workers)
+    first = sorted((blob for blob in blobs if blob.size > long), key=lambda blob: -blob.size)
+    return [*first, *(blob for blob in blobs if blob.size <= long)]
 
 
 def _checking(
