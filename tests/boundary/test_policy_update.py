@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def site(tmp_path: Path) -> Site:
     made = Site(path=tmp_path)
     made.write_policy()
-    made.pushed(made.bundle("ci", "bob"))
+    made.pushed(made.bundle("ci", "bob", sequence=100))
     return made
 
 
