@@ -201,6 +201,87 @@ def discover(
 
 @frame.command(
     app,
+    "diff",
+    formats=check_formats.DiffFormat,
+    examples="""
+    airgap-manifest diff old.lock.yaml acme.lock.yaml
+    airgap-manifest diff acme-1.0.0.tar acme-1.1.0.tar --format markdown
+    """,
+)
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A manifest, lock or bundle.", show_default=False)],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="A manifest, lock or bundle.", show_default=False)],
+    online: Annotated[bool, typer.Option("--online", help="Ask the registries for the sizes behind locks.")] = False,
+    mirror: options.Mirror = None,
+    authfile: options.AuthFile = None,
+    plain_http: options.PlainHttp = None,
+    ca_file: options.CaFile = None,
+    *,
+    terminal: Terminal,
+) -> None:
+    """Say what was added, removed and changed between two deliveries.
+
+    A difference is no failure: the exit status is 0. Nothing that a bundle says of itself is verified here.
+    """
+    from contextlib import ExitStack
+
+    from airgap_bundle.cli import clients, diff_text
+    from airgap_bundle.connected import building
+    from airgap_bundle.connected.comparing import load_side
+    from airgap_bundle.manifest.diff import compare
+
+    with ExitStack() as stack:
+        shop = None
+        if online:
+            client = clients.connected_options(
+                report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+            )
+            shop = stack.enter_context(building.workshop(client, None, terminal.report))
+        found = compare(load_side(old, shop), load_side(new, shop))
+    diff_text.show_diff(found, terminal)
+
+
+@frame.command(
+    app,
+    "convert",
+    examples="""
+    airgap-manifest convert zarf.yaml > acme.yaml
+    airgap-manifest convert images.txt --name acme --release 1.0.0
+    """,
+)
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest of another tool.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="KIND",
+            help="What it is: hauler, zarf, oc-mirror, skopeo, regsync, imgpkg, images-lock, list.",
+        ),
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="The product; default is what the file says.")
+    ] = "",
+    release: Annotated[
+        str, typer.Option("--release", metavar="VERSION", help="Its version; default is what the file says.")
+    ] = "",
+    *,
+    terminal: Terminal,
+) -> None:
+    """Turn the manifest of another tool into one of ours, on standard output.
+
+    What could not be carried over is said, and stands in the new manifest as comments.
+    """
+    from airgap_bundle.cli import convert_text
+    from airgap_bundle.manifest.convert import convert_document
+    from airgap_bundle.manifest.model import read_document
+
+    converted = convert_document(read_document(file), file.name, kind=source, name=name, release=release)
+    convert_text.show_converted(converted, terminal)
+
+
+@frame.command(
+    app,
     "schema",
     examples="""
     airgap-manifest schema > manifest.v1.schema.json

@@ -18,7 +18,7 @@ from airgap_bundle.manifest import words
 from airgap_bundle.manifest.yamltext import has_unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 KINDS = ("artifact", "chart", "file", "image")
 ATTACHMENT_KINDS = ("referrer", "tag")
@@ -179,6 +179,17 @@ class LockedItem:
     def target(self) -> tuple[str, str]:
         """Path below DEST, and tag."""
         return self.path, self.tag
+
+    @property
+    def documents(self) -> Iterator[tuple[Digest, int]]:
+        """Digest and size of every image document that is named here; children of kept children are not."""
+        if self.kind == "file" or self.parts:
+            return
+        yield self.digest, self.size
+        if self.original is not None:
+            yield self.original.digest, self.original.size
+        yield from ((child.digest, child.size) for child in self.platforms)
+        yield from ((attachment.digest, attachment.size) for attachment in self.attached)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""Patterns over image names in full, as `verify` and `exclude` have them: `*` for (part of) a component, `**` for all."""
+"""Patterns over image names in full, as `verify` and `exclude` have them: `*` within a component, `**` for all."""
 
 from __future__ import annotations
 

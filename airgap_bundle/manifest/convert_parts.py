@@ -1,0 +1,146 @@
+"""What a conversion collects: entries that are checked one by one, and everything that was left behind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import DocumentError, InvalidValueError
+from airgap_bundle.core.oci import Platform
+from airgap_bundle.core.text import printable
+from airgap_bundle.manifest import words
+from airgap_bundle.manifest.model import API_VERSION, parse_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airgap_bundle.core.report import Place
+
+    Fields = Mapping[str, str | Sequence[str] | Mapping[str, str]]
+
+_PLAIN = re.compile(r"[A-Za-z./](?:[A-Za-z0-9_./@+-]|:(?=[A-Za-z0-9_./@+-]))*")
+_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_SECTIONS = ("images", "charts", "workloads", "artifacts", "files", "exclude", "verify")
+# Something that a tool fills in later: nothing that could be asked for now.
+_TEMPLATE = re.compile(r"\$\{|\{\{|###ZARF|\$\(")
+_NAME_BAD = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(kw_only=True, slots=True)
+class Draft:
+    """A manifest in the making. `lost` are sentences about what could not be carried over."""
+
+    file: str
+    name: str = ""
+    version: str = ""
+    platforms: list[str] = field(default_factory=list)
+    sections: dict[str, list[Fields | str]] = field(default_factory=lambda: {name: [] for name in _SECTIONS})
+    lost: list[str] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing travels."""
+        return not any(self.sections[name] for name in _SECTIONS[:5])
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return sum(len(entries) for entries in self.sections.values())
+
+    def call(self, name: str, version: str) -> None:
+        """Name and version, if they can be ours and nothing was said before."""
+        simple = _NAME_BAD.sub("-", name.lower()).strip("-")
+        try:
+            self.name = self.name or (words.product_name(simple) if simple else "")
+            self.version = self.version or (words.product_version(version) if version else "")
+        except InvalidValueError:
+            return
+
+    def lose(self, place: Place, what: str) -> None:
+        """Something is left behind."""
+        sentence = printable(f"line {place.line}: {what}")[:400]
+        if sentence not in self.lost:
+            self.lost.append(sentence)
+
+    def image(self, written: str, place: Place, *, platforms: Sequence[str] = ()) -> bool:
+        """An image by its name, which is written in full."""
+        if _TEMPLATE.search(written):
+            self.lose(place, f"{written} is filled in later by the other tool")
+            return False
+        try:
+            reference = words.reference(written.removeprefix("docker://"))
+            kept = [str(Platform.parse(one)) for one in platforms]
+        except InvalidValueError as error:
+            self.lose(place, f"not an image that can be carried: {error}")
+            return False
+        if reference.digest is not None:
+            kept = []
+        return self.add("images", {"image": str(reference), "platforms": kept} if kept else str(reference), place)
+
+    def add(self, section: str, entry: Fields | str, place: Place) -> bool:
+        """An entry, if a manifest with it alone is one; what is there already is not added again."""
+        if isinstance(entry, str | dict) and _TEMPLATE.search(str(entry)):
+            self.lose(place, f"{section}: {_shown(entry)} is filled in later by the other tool")
+            return False
+        if entry in self.sections[section]:
+            return True
+        try:
+            parse_manifest("".join(_document({section: [entry]}, "x", "1", ())).encode(), self.file)
+        except DocumentError as error:
+            self.lose(place, f"{section}: {_shown(entry)} cannot be written in a manifest: {error.findings[0].message}")
+            return False
+        self.sections[section].append(entry)
+        return True
+
+    def render(self, api_version: str, *, kind: str, name: str, version: str) -> str:
+        """The manifest as text; what was lost stands in front as comments."""
+        head = [f"# Converted from {printable(self.file)} ({kind}) by airgap-manifest convert.\n"]
+        if self.lost:
+            head.append("# Not carried over:\n")
+            head += [f"# - {sentence}\n" for sentence in self.lost]
+        body = _document(self.sections, name, version, self.platforms, api_version)
+        return "".join((*head, *body))
+
+
+def _document(
+    sections: Mapping[str, Sequence[Fields | str]],
+    name: str,
+    version: str,
+    platforms: Sequence[str],
+    api_version: str = API_VERSION,
+) -> Iterator[str]:
+    yield f"apiVersion: {api_version}\nname: {quoted(name)}\nversion: {quoted(version)}\n"
+    if platforms:
+        yield f"platforms: [{', '.join(map(quoted, platforms))}]\n"
+    for section, entries in sections.items():
+        if entries:
+            yield f"{section}:\n"
+            for entry in entries:
+                yield f"  - {_entry(entry)}\n"
+
+
+def _entry(entry: Fields | str) -> str:
+    if isinstance(entry, str):
+        return quoted(entry)
+    parts = []
+    for key, value in entry.items():
+        if isinstance(value, str):
+            parts.append(f"{key}: {quoted(value)}")
+        elif isinstance(value, dict):
+            parts.append(f"{key}: {_entry(value)}")
+        else:
+            parts.append(f"{key}: [{', '.join(quoted(one) for one in value)}]")
+    return "{" + ", ".join(parts) + "}"
+
+
+def quoted(text: str) -> str:
+    """A YAML scalar for any text."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _shown(entry: Fields | str) -> str:
+    return (entry if isinstance(entry, str) else _entry(entry))[:160]
