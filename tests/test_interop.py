@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -13,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.helm import package
+from support.charts import needs_helm
+from support.helm import package, provenance
 from support.images import multi_arch_image, signed_referrer, single_image
-from support.trip import Trip, make_trip
+from support.trip import Trip, keys, make_trip
 
 from airgap_bundle.manifest.lock import parse_lock
 
@@ -181,3 +184,64 @@ def test_what_podman_saves_is_a_source_of_images(trip: Trip, short: Path) -> Non
         trip.write_manifest("images:", f"  - {kind}:{kind}.tar:{reference}")
         assert trip.lock().status == 0
         trip.build(f"{kind}.bundle.tar")
+
+
+_HELM = """\
+import sys
+from pathlib import Path
+from helm_python import Chart
+from helm_python.chart import verify
+from helm_python.registry import RegistryClient, pull
+reference, version, directory, keyring = sys.argv[1:]
+client = RegistryClient(plain_http=True)
+assert version in client.tags(reference), client.tags(reference)
+pull(reference, client=client, version=version, destination=directory, plain_http=True)
+(package,) = Path(directory).glob("*.tgz")
+Chart.load(str(package))
+if keyring:
+    package.with_name(package.name + ".prov").write_bytes(Path(keyring).with_name("prov").read_bytes())
+    print(verify(package, keyring)["file_hash"])
+"""
+
+
+def helm(*arguments: object) -> str:
+    """Helm in a process of its own: it is a library of another language, with threads and a home of its own."""
+    command = [sys.executable, "-c", _HELM, *map(str, arguments)]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@functools.cache
+def chart_key() -> str:
+    """An RSA key: Helm's own OpenPGP knows no Ed25519 keys of GnuPG."""
+    return keys().home.make_key("Chart <chart@example.com>", algorithm="rsa2048")
+
+
+@needs_helm
+@pytest.mark.parametrize("version", ["1.0.0", "1.0.0+build.7"])
+def test_helm_pulls_a_packed_chart_and_verifies_it(trip: Trip, short: Path, version: str) -> None:
+    tgz = package(version=version)
+    (trip.path / "app.tgz").write_bytes(tgz)
+    key = chart_key()
+    (trip.path / "app.tgz.prov").write_bytes(provenance(keys().home, key, tgz, version=version))
+    (trip.path / "key.gpg").write_bytes(keys().home.gpg("--export", key))
+    trip.write_manifest("charts:", "  - {chart: ./app.tgz, images: none, keyring: key.gpg}")
+    trip.pushed(trip.build())
+    found = trip.inner.registry.get_manifest("mirror/charts/app", version.replace("+", "_"))
+    assert found is not None
+    (trip.path / "prov").write_bytes((trip.path / "app.tgz.prov").read_bytes())
+    said = helm(f"oci://{trip.dest}/charts/app", version, short, trip.path / "key.gpg")
+    assert (short / f"app-{version}.tgz").read_bytes() == tgz
+    assert found.layers[0].digest.encoded in said
+
+
+@needs_helm
+def test_helm_loads_a_chart_that_was_packed_from_a_directory(trip: Trip, short: Path) -> None:
+    (trip.path / "chart" / "templates").mkdir(parents=True)
+    (trip.path / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 2.0.0\nappVersion: 1.10\n")
+    (trip.path / "chart" / "templates" / "big.yaml").write_text("# " + "x" * 200_000)
+    trip.write_manifest("charts:", "  - {chart: ./chart, images: none}")
+    trip.pushed(trip.build())
+    helm(f"oci://{trip.dest}/charts/web", "2.0.0", short, "")
+    assert (short / "web-2.0.0.tgz").exists()
