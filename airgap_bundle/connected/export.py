@@ -106,7 +106,7 @@ def _inventory(lock: Lock, contents: Contents, members: Sequence[tuple[str, byte
                 "AB-LOCK-COLLISION",
                 f"{other.source} ({other.digest}) and {item.source} ({item.digest}) would both become "
                 f"{item.path}:{item.tag} inside",
-                hint="give one of them another name with `as`, or make the lock again: airgap-manifest lock --update-all",
+                hint="name one of them otherwise with `as`, or make the lock anew: airgap-manifest lock --update-all",
             )
     try:
         return Inventory(
