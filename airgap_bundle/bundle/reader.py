@@ -30,6 +30,7 @@ from airgap_bundle.bundle.layout import (
     tar_header,
 )
 from airgap_bundle.bundle.signatures import SignatureFile, parse_area
+from airgap_bundle.core.closure import MAX_DOCUMENTS_BYTES
 from airgap_bundle.core.content import ContentMismatchError, Digest, copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError, InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, parse_document
@@ -156,6 +157,9 @@ class BundleReader:
         self._head = head
         # Of a stream: what was read already, since it passes only once.
         self._loaded: dict[Digest, bytes] = {}
+        # Each once, however many items share it.
+        self._documents: dict[tuple[Digest, str], Document] = {}
+        self._documents_bytes = 0
 
     def check_head(self) -> None:
         """The members in front of the inventory are those that it names, and `index.json` says what it says."""
@@ -209,15 +213,27 @@ class BundleReader:
             raise _bad_document(self.medium.name, descriptor, what)
         if size > MAX_DOCUMENT_BYTES:
             raise _bad_document(self.medium.name, descriptor, f"it has {size} bytes; {MAX_DOCUMENT_BYTES} are allowed")
+        known = self._documents.get((descriptor.digest, descriptor.media_type))
+        if known is not None:
+            return known
+        self._documents_bytes += size
+        if self._documents_bytes > MAX_DOCUMENTS_BYTES:
+            raise BundleError(
+                "AB-BUNDLE-DOCUMENTS",
+                f"{self.medium.name} has more than {MAX_DOCUMENTS_BYTES} bytes of image manifests",
+                hint="ask whoever built it for several smaller bundles",
+            )
         raw = self._loaded.get(descriptor.digest)
         if raw is None:
             raw = self.read_blob(descriptor.digest)
             if not self.medium.seekable:
                 self._loaded[descriptor.digest] = raw
         try:
-            return parse_document(raw, descriptor.media_type)
+            document = parse_document(raw, descriptor.media_type)
         except InvalidValueError as error:
             raise _bad_document(self.medium.name, descriptor, str(error)) from error
+        self._documents[descriptor.digest, descriptor.media_type] = document
+        return document
 
     def was_loaded(self, digest: Digest) -> bool:
         """Whether a stream has passed this blob already, as an image document."""

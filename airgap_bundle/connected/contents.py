@@ -16,6 +16,7 @@ from airgap_bundle.connected.file_set import file_set
 from airgap_bundle.connected.files import file_supply
 from airgap_bundle.connected.platforms import keep_children
 from airgap_bundle.connected.supplies import FromArchive, FromMemory, FromRegistry, Supply
+from airgap_bundle.connected.weight import Weight
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
 from airgap_bundle.core.oci import Reference
@@ -23,7 +24,7 @@ from airgap_bundle.core.report import Place
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
 
     from airgap_bundle.connected.sources import Sources
@@ -52,6 +53,7 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
     names (somebody edited it).
     """
     gathered: dict[int, _Gathered] = {}
+    weight = Weight()
     lock_of = threading.Lock()
 
     def fetching(number: int, item: LockedItem) -> Callable[[memoryview], None]:
@@ -59,6 +61,8 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
             fetched = _chart(item, sources) if item.parts else _fetch(item, sources.at(item.origin))
             with lock_of:
                 gathered[number] = fetched
+                for document in fetched.documents:
+                    weight.add(document.descriptor.digest, document.descriptor.size)
 
         return job
 
@@ -98,6 +102,13 @@ class _Gathered:
     supply: Supply
     original: Document | None = None
     supplies: Mapping[Digest, Supply] = field(default_factory=dict)
+
+    @property
+    def documents(self) -> Iterator[Document]:
+        """Every document that it holds."""
+        yield from (document for _, group in self.entries for document in group)
+        if self.original is not None:
+            yield self.original
 
 
 def _chart(item: LockedItem, sources: Sources) -> _Gathered:

@@ -17,6 +17,7 @@ from airgap_bundle.connected.packages import Packages, packages
 from airgap_bundle.connected.resolve import Wish, resolve
 from airgap_bundle.connected.upstream import Upstream
 from airgap_bundle.connected.upstream_demands import load_demands, unused
+from airgap_bundle.connected.weight import Weight
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.manifest.locked import Lock, LockedItem
@@ -190,6 +191,10 @@ class Locking:
         return job
 
     def _sealed(self, items: tuple[LockedItem, ...], now: dt.datetime) -> Lock:
+        weight = Weight()
+        for item in items:
+            for digest, size in item.documents:
+                weight.add(digest, size)
         moment = int(now.timestamp())
         lifetime = self.manifest.expires_seconds
         lock = Lock(

@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 MAX_DEPTH = 4
 # Documents below one name. The largest public index seen has 60 children.
 MAX_DOCUMENTS = 10_000
+# Their bytes together, below one name and in a whole bundle: all of them are in memory at once, and 30,000 ordinary
+# image manifests fit.
+MAX_DOCUMENTS_BYTES = 64 * 1024 * 1024
 
 
 def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[Document]:
     """The document of `root`, then those below it: a parent before its children, each once, in the order they stand.
 
-    Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there are too many, or
-    where a digest is given another type or size than it has: what is an index to one reader must be one to all
+    Raises `InvalidValueError` where a child is no image document, the nesting is too deep or there is too much of it,
+    or where a digest is given another type or size than it has: what is an index to one reader must be one to all
     (CVE-2021-41190).
     """
     seen: dict[Digest, Descriptor] = {}
     # A stack of (descriptor, depth), so that a hostile index cannot make Python recurse.
     waiting = [(root, 0)]
+    total_bytes = 0
     while waiting:
         descriptor, depth = waiting.pop()
         if (before := seen.get(descriptor.digest)) is not None:
@@ -42,6 +46,9 @@ def walk(root: Descriptor, load: Callable[[Descriptor], Document]) -> Iterator[D
         seen[descriptor.digest] = descriptor
         if len(seen) > MAX_DOCUMENTS:
             raise InvalidValueError(f"{root.digest}: more than {MAX_DOCUMENTS} image manifests")
+        total_bytes += descriptor.size
+        if total_bytes > MAX_DOCUMENTS_BYTES:
+            raise InvalidValueError(f"{root.digest}: more than {MAX_DOCUMENTS_BYTES} bytes of image manifests")
         document = load(descriptor)
         found = document.descriptor
         if (found.media_type, found.size) != (descriptor.media_type, descriptor.size):
