@@ -14,7 +14,8 @@ from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
 from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
-from airgap_bundle.boundary.presence import Inquirer, check_presence, check_writable, plan_push, refresh_tags
+from airgap_bundle.boundary.preflight import check_writable
+from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, make_receipt
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags

@@ -102,6 +102,10 @@ class Registry(ReadableRegistry, Protocol):
         """
         ...
 
+    def cancel_push(self, repository: str, digest: Digest) -> None:
+        """Let go of what `prepare_push` began and nothing has used; never an error, as registries tidy up too."""
+        ...
+
     def push_blob(
         self,
         repository: str,

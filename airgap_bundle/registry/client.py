@@ -260,6 +260,10 @@ class RegistryClient:
         self._name(repository)
         self._pusher.sessions.prepare(repository, digest)
 
+    def cancel_push(self, repository: str, digest: Digest) -> None:
+        """See `abilities.Registry`."""
+        self._pusher.sessions.cancel(repository, digest)
+
     def push_blob(
         self,
         repository: str,

@@ -135,6 +135,9 @@ class DirectoryRegistry:
         """Return if the directory can be written to, and there is room."""
         self.storage.contents.check_writable(total_bytes)
 
+    def cancel_push(self, repository: str, digest: Digest) -> None:
+        """Nothing is begun by `prepare_push` here."""
+
     def push_blob(
         self,
         repository: str,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.registry.challenges import push
 from airgap_bundle.registry.origin import DEFAULT_PORTS, parse_url
 from airgap_bundle.registry.session import Call
@@ -31,6 +32,8 @@ _FOUND = frozenset({200, 202, 204})
 _NOT_FOUND = frozenset({400, 403, 404, 405, 410, 416, 501})
 # The registry has not noticed yet that whoever wrote there is gone. It is asked again this often.
 _BUSY = 409
+# Whatever is said to a cancellation, nothing depends on it.
+_ANY = frozenset(range(200, 600)) - {401}
 _BUSY_ATTEMPTS = 4
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _TARGET = re.compile(r"/[!-~]*")
@@ -87,6 +90,23 @@ class UploadSessions:
         opened = self._begin(repository, digest)
         with self._lock:
             self._opened[repository, digest] = opened
+
+    def cancel(self, repository: str, digest: Digest) -> None:
+        """End a session that was prepared and not used. Registries that cannot do that forget it after some time."""
+        with self._lock:
+            opened = self._opened.pop((repository, digest), None)
+        if opened is None:
+            return
+        call = Call(
+            task=f"cancel the upload of the blob {digest} to {repository}",
+            method="DELETE",
+            target=opened.target,
+            repository=repository,
+            scopes=push(self._session.prefix + repository),
+            expected=_ANY,
+        )
+        with suppress(RegistryError), self._session.call(call):
+            pass
 
     def open(self, repository: str, digest: Digest) -> OpenUpload:
         """The session that was opened for this blob, or a new one."""

@@ -1,0 +1,84 @@
+"""Asks the destination, before anything long begins, whether every repository takes what it lacks.
+
+Some registries want projects or repositories to be made beforehand, some allow only so many parts of a path, some give
+rights for each. Whoever has to ask for rights wants to hear of all that is missing at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.core.text import count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airgap_bundle.boundary.presence import Inquirer
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.transfer.plan import PushPlan
+
+# What a registry says of one repository. Everything else (a line that is cut, a registry that is busy) is about all.
+_REFUSALS = frozenset(
+    {
+        "AB-REGISTRY-FORBIDDEN",
+        "AB-REGISTRY-NOT-FOUND",
+        "AB-REGISTRY-QUOTA",
+        "AB-REGISTRY-REFUSED",
+        "AB-REGISTRY-UNAUTHORIZED",
+        "AB-REGISTRY-UNSUPPORTED",
+    }
+)
+# About one login or one switch, so that a list of repositories would lead astray where it is about all of them.
+_OF_THE_REGISTRY = frozenset({"AB-REGISTRY-UNAUTHORIZED", "AB-REGISTRY-UNSUPPORTED"})
+# A sentence with more names is not read; the rest is counted.
+_MAX_NAMES = 100
+
+
+def check_writable(plan: PushPlan, inquirer: Inquirer) -> None:
+    """Ask for each repository whether it takes a blob that it lacks; `RegistryError` names all that do not.
+
+    A blob that will be uploaded there is begun, and its upload uses what was begun. Where everything comes from other
+    repositories an upload is begun and cancelled. After a refusal all of them are cancelled: nothing is left behind.
+    """
+    uploaded: dict[str, Digest] = {}
+    mounted: dict[str, Digest] = {}
+    for move in plan.blobs:
+        for number, repository in enumerate(move.missing):
+            goes_there = number == 0 and not move.held
+            (uploaded if goes_there else mounted).setdefault(repository, move.digest)
+    questions = mounted | uploaded
+    refused = inquirer.prepare(questions.items(), plan.upload_bytes, is_refusal=_is_refusal)
+    passing = questions if refused else {name: questions[name] for name in mounted.keys() - uploaded.keys()}
+    inquirer.cancel((name, digest) for name, digest in sorted(passing.items()) if name not in refused)
+    if refused:
+        raise _refusal(plan.destination, refused, len(questions))
+
+
+def _is_refusal(error: RegistryError) -> bool:
+    """Whether an error is about one repository, so that the others are worth asking."""
+    return error.code in _REFUSALS
+
+
+def _refusal(destination: str, refused: Mapping[str, RegistryError], asked: int) -> RegistryError:
+    first = refused[min(refused)]
+    if first.code in _OF_THE_REGISTRY and len(refused) == asked:
+        return first
+    reasons: dict[str, list[str]] = {}
+    for name in sorted(refused)[:_MAX_NAMES]:
+        reasons.setdefault(refused[name].code, []).append(name)
+    parts = [f"{', '.join(names)} ({_answer(refused[names[0]])})" for names in reasons.values()]
+    if len(refused) > _MAX_NAMES:
+        parts.append(f"and {len(refused) - _MAX_NAMES} more")
+    return RegistryError(
+        "AB-REGISTRY-REPOSITORIES",
+        f"{destination} refuses {len(refused)} of {count_text(asked, 'repository', 'repositories')}: "
+        + "; ".join(parts),
+        hint="make these projects or repositories there, ask for the right to push, or send the content where both "
+        "exist: --map 'docker.io/**=infra/**'",
+    )
+
+
+def _answer(error: RegistryError) -> str:
+    """The registry's own words, without what was asked."""
+    return error.message[max(0, error.message.find("answers ")) :]
