@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, InvalidValueError, UsageError
 from airgap_bundle.core.report import Place
@@ -41,11 +40,13 @@ class Manifest:
 
     Empty `platforms` means every platform. `expires_seconds` counts from when the lock is made; 0 means never.
     `foreign_layers` is `refuse` or `carry`; `referrers` is `all` (what is attached to an image travels) or `none`.
+    `digest` is that of the bytes that were read: they travel with the bundle, so a lock is for these and no others.
     """
 
     name: str
     version: str
     place: Place = field(compare=False)
+    digest: Digest = field(default=Digest.of(b""), compare=False)
     audience: tuple[str, ...] = ()
     platforms: tuple[Platform, ...] = ()
     expires_seconds: int = 0
@@ -78,54 +79,22 @@ class Manifest:
             return image.platforms
         return self.platforms
 
-    @property
-    def digest(self) -> Digest:
-        """A name for what the manifest means: SHA-256 over a canonical JSON form (`meaning`).
-
-        Comments, quoting, the order of keys and entries, short or full references and `90d` or `2160h` make no
-        difference; anything that changes what travels or where it goes does.
-        """
-        return Digest.of(strictjson.canonical(meaning(self)))
-
-
-def meaning(manifest: Manifest) -> dict[str, object]:
-    """The manifest as a JSON object that is the same for manifests that mean the same. Only ever hashed."""
-    return {
-        "apiVersion": API_VERSION,
-        "name": manifest.name,
-        "version": manifest.version,
-        "audience": sorted(manifest.audience),
-        "platforms": sorted(map(str, manifest.platforms)),
-        "expires": manifest.expires_seconds,
-        "images": sorted([i.source, *i.target, i.origin, *sorted(map(str, i.platforms))] for i in manifest.images),
-        "charts": sorted([c.source, *c.target, c.images, c.keyring, *c.values] for c in manifest.charts),
-        "workloads": sorted([w.kind, w.path] for w in manifest.workloads),
-        "artifacts": sorted([a.source, *a.target] for a in manifest.artifacts),
-        "files": sorted([f.source, f.name, f.sha256 or ""] for f in manifest.files),
-        "exclude": sorted(e.pattern for e in manifest.exclude),
-        "verify": sorted(
-            [v.match, v.key, v.issuer, v.identity, v.identity_pattern, v.trusted_root] for v in manifest.verify
-        ),
-        "foreignLayers": manifest.foreign_layers,
-        "referrers": manifest.referrers,
-    }
-
 
 def parse_manifest(raw: bytes, file: str) -> Manifest:
     """Read a manifest; `file` is its name in complaints and what relative paths start from.
 
     Raises `DocumentError` (AB-MANIFEST-INVALID, or AB-YAML-… where it is not even YAML) with every complaint.
     """
-    return read_manifest(yamltext.parse(raw, file), file)
+    return read_manifest(yamltext.parse(raw, file), file, Digest.of(raw))
 
 
-def read_manifest(node: yamltext.Node, file: str) -> Manifest:
-    """`parse_manifest` from where YAML has been read already."""
+def read_manifest(node: yamltext.Node, file: str, digest: Digest) -> Manifest:
+    """`parse_manifest` from where YAML has been read already; `digest` is that of its bytes."""
     complaints = Complaints(file)
     value = Value.of(node, complaints)
     manifest = None
     try:
-        manifest = _read(value.fields(), file)
+        manifest = replace(_read(value.fields(), file), digest=digest)
     except InvalidValueError as error:
         complaints.add_error(error, value.place, "")
     complaints.check("AB-MANIFEST-INVALID", "a manifest")

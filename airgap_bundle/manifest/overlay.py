@@ -18,6 +18,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.manifest import reading, words, yamltext
 from airgap_bundle.manifest.fields import Complaints, Value, check_api_version, converted, listed, one_of, text
@@ -57,9 +58,10 @@ class Removal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overlay:
-    """What differs from a manifest; None or () where nothing does."""
+    """What differs from a manifest; None or () where nothing does. `digest` is that of the bytes that were read."""
 
     place: Place = field(compare=False)
+    digest: Digest = field(default=Digest.of(b""), compare=False)
     name: str = ""
     version: str = ""
     audience: tuple[str, ...] | None = None
@@ -79,16 +81,16 @@ class Overlay:
 
 def parse_overlay(raw: bytes, file: str) -> Overlay:
     """Read an overlay; `DocumentError` (AB-OVERLAY-INVALID, or AB-YAML-…) with every complaint."""
-    return read_overlay(yamltext.parse(raw, file), file)
+    return read_overlay(yamltext.parse(raw, file), file, Digest.of(raw))
 
 
-def read_overlay(node: yamltext.Node, file: str) -> Overlay:
-    """`parse_overlay` from where YAML has been read already."""
+def read_overlay(node: yamltext.Node, file: str, digest: Digest) -> Overlay:
+    """`parse_overlay` from where YAML has been read already; `digest` is that of its bytes."""
     complaints = Complaints(file)
     value = Value.of(node, complaints)
     overlay = None
     try:
-        overlay = _read(value.fields())
+        overlay = replace(_read(value.fields()), digest=digest)
     except InvalidValueError as error:
         complaints.add_error(error, value.place, "")
     complaints.check("AB-OVERLAY-INVALID", "an overlay")
@@ -105,12 +107,13 @@ def load_overlay(path: str | os.PathLike[str]) -> Overlay:
 def load_manifest_or_overlay(path: str | os.PathLike[str]) -> Manifest | Overlay:
     """Whichever of the two the file says that it is; what says neither is complained of as a manifest."""
     file = os.fspath(path)
-    node = yamltext.parse(read_document(path), file)
+    raw = read_document(path)
+    node = yamltext.parse(raw, file)
     if isinstance(node, yamltext.MappingNode):
         version = node.entries.get("apiVersion")
         if isinstance(version, yamltext.ScalarNode) and version.text == API_VERSION:
-            return read_overlay(node, file)
-    return read_manifest(node, file)
+            return read_overlay(node, file, Digest.of(raw))
+    return read_manifest(node, file, Digest.of(raw))
 
 
 def merge(manifest: Manifest, overlay: Overlay) -> Manifest:
@@ -133,6 +136,7 @@ def merge(manifest: Manifest, overlay: Overlay) -> Manifest:
 
     result = replace(
         manifest,
+        digest=Digest.of(f"{manifest.digest} {overlay.digest}".encode()),
         version=overlay.version or manifest.version,
         audience=manifest.audience if overlay.audience is None else overlay.audience,
         platforms=manifest.platforms if overlay.platforms is None else overlay.platforms,

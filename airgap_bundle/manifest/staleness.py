@@ -26,7 +26,10 @@ _HINT = "run: airgap-manifest lock"
 
 
 def staleness(manifest: Manifest, lock: Lock) -> tuple[Finding, ...]:
-    """Empty if the lock was made from this manifest; else an error for everything that differs, at least one."""
+    """Empty if the lock was made from this manifest; else an error for everything that differs, at least one.
+
+    A comment makes a difference too: the manifest travels as it was written, and one lock stands for one bundle.
+    """
     if manifest.digest == lock.manifest_digest:
         return ()
     if manifest.name != lock.name:

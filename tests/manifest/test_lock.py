@@ -185,10 +185,12 @@ def test_the_lock_lies_beside_the_manifest() -> None:
     assert lock_path("plane") == Path("plane.lock.yaml")
 
 
-def test_a_lock_of_the_same_meaning_is_fresh() -> None:
+def test_a_comment_makes_a_lock_stale_since_the_manifest_travels_as_it_was_written() -> None:
     old = manifest("images: [redis:7]")
-    new = manifest("# comment\nimages:\n  - docker.io/library/redis:7")
-    assert staleness(new, lock_for(old, image())) == ()
+    new = manifest("# comment\nimages: [redis:7]")
+    assert staleness(old, lock_for(old, image())) == ()
+    found = staleness(new, lock_for(old, image()))
+    assert [one.message for one in found] == ["the manifest has changed since the lock was made"]
 
 
 @pytest.mark.parametrize(
