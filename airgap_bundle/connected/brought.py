@@ -178,7 +178,7 @@ class Bringing:
 
     def _pieces(self, chart: ChartEntry, item: LockedItem) -> Iterator[bytes]:
         buffer, left = memoryview(bytearray(64 * 1024)), archive.MAX_ARCHIVE_BYTES
-        with open_part(item.parts[0], item, self.sources.stock, chart.place) as source:
+        with open_part(item.parts[0], self.sources.stock, chart.place) as source:
             while (count := source.readinto(buffer)) and left >= 0:
                 left -= count
                 yield bytes(buffer[:count])

@@ -32,9 +32,6 @@ from airgap_bundle.core.errors import AirgapError, DocumentError, InvalidValueEr
 from airgap_bundle.core.oci import check_repository
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.manifest.locked import LockedItem, LockedPart
-from airgap_bundle.manifest.looseyaml import entry as yaml_entry
-from airgap_bundle.manifest.looseyaml import text_of
-from airgap_bundle.manifest.yamltext import parse_foreign
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
     from airgap_bundle.manifest.entries import ChartEntry
 
 _MAX_KEYRING_BYTES = 1024 * 1024
-_MAX_METADATA_BYTES = 1024 * 1024
 _SUFFIX = ".prov"
 
 
@@ -117,7 +113,7 @@ class ChartLocking:
         if not is_local_directory(stock.directory, entry.chart):
             found = describe_local(stock.directory, entry.chart, entry.place, buffer)
             return LockedPart(source=entry.chart, digest=found.digest, media_type=CHART_LAYER, size=found.size)
-        digest, size = stock.pack(FromDirectory(entry.chart, _name_of(entry, stock)), entry.place)
+        digest, size = stock.pack(FromDirectory(entry.chart, is_chart=True), entry.place)
         return LockedPart(source=f"{entry.chart}/", digest=digest, media_type=CHART_LAYER, size=size)
 
     def _provenance(
@@ -175,7 +171,7 @@ def gather_chart(item: LockedItem, sources: Sources, place: Place) -> GatheredCh
     """Make the artifact that the lock names once more; `DocumentError` where it has become another."""
     stock, package = sources.stock, item.parts[0]
     try:
-        with open_part(package, item, stock, place) as source:
+        with open_part(package, stock, place) as source:
             chart = read_chart(source, item.source)
     except InvalidValueError as error:
         raise _stale(item, str(error)) from error
@@ -197,23 +193,23 @@ def gather_chart(item: LockedItem, sources: Sources, place: Place) -> GatheredCh
         ),
         document=document,
         config=chart.config,
-        supplies={part.digest: supply_of(part, item) for part in item.parts},
+        supplies={part.digest: supply_of(part) for part in item.parts},
     )
 
 
-def supply_of(part: LockedPart, item: LockedItem) -> FromWeb | FromDirectory | FromFile:
+def supply_of(part: LockedPart) -> FromWeb | FromDirectory | FromFile:
     """Where a part of a chart comes from."""
     if "://" in part.source:
         return FromWeb(part.source)
     if part.source.endswith("/"):
-        return FromDirectory(part.source.removesuffix("/"), item.path.rpartition("/")[2])
+        return FromDirectory(part.source.removesuffix("/"), is_chart=True)
     return FromFile(part.source)
 
 
 @contextmanager
-def open_part(part: LockedPart, item: LockedItem, stock: Stock, place: Place) -> Iterator[Source]:
+def open_part(part: LockedPart, stock: Stock, place: Place) -> Iterator[Source]:
     """The bytes of a part, compared with the lock where they come from the cache."""
-    supply = supply_of(part, item)
+    supply = supply_of(part)
     if isinstance(supply, FromFile):
         with open_local(stock.directory, supply.path, place) as source:
             yield source
@@ -231,19 +227,6 @@ def _look_through(entry: ChartEntry, package: LockedPart, stock: Stock) -> Chart
             return read_chart(source, entry.source)
     except InvalidValueError as error:
         raise _unusable(entry, str(error)) from error
-
-
-def _name_of(entry: ChartEntry, stock: Stock) -> str:
-    """What Chart.yaml in a directory calls the chart: the folder in the package bears that name."""
-    raw = read_local(stock.directory, f"{entry.chart}/Chart.yaml", entry.place, _MAX_METADATA_BYTES)
-    node = parse_foreign(raw, f"{entry.chart}/Chart.yaml", max_bytes=_MAX_METADATA_BYTES, max_nodes=20_000)
-    try:
-        name = check_repository(text_of(yaml_entry(node, "name")))
-    except InvalidValueError as error:
-        raise _unusable(entry, f"its name cannot be a repository: {error}") from error
-    if "/" in name:
-        raise _unusable(entry, f"its name cannot be a repository: {name!r}")
-    return name
 
 
 def _path(entry: ChartEntry, chart: ChartPackage) -> str:

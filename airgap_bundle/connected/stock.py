@@ -15,6 +15,9 @@ from airgap_bundle.connected.local_files import open_local, resolve_directory
 from airgap_bundle.connected.packing import StoredGzip, list_tree, write_tar
 from airgap_bundle.connected.supplies import FromDirectory, FromWeb
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
+from airgap_bundle.core.oci import check_repository
+from airgap_bundle.manifest.looseyaml import entry, text_of
+from airgap_bundle.manifest.yamltext import parse_foreign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Digest, Source
     from airgap_bundle.core.report import Place
 
+# What `chart_package` allows, so that what is packed here can be read there.
+_MAX_METADATA_BYTES = 1024 * 1024
+_MAX_METADATA_NODES = 20_000
 # Larger than any installer or package; what says to be longer is a mistake or an attack on the disk.
 MAX_FILE_BYTES = 256 * 1024**3
 
@@ -48,7 +54,7 @@ class Stock:
         """Pack a directory into the cache; digest and size. `DocumentError` names what cannot travel."""
         root = resolve_directory(self.directory, supply.path, place)
         with self.cache.draft() as draft:
-            if supply.chart:
+            if supply.is_chart:
                 self._pack_chart(root, supply, draft, place)
             else:
                 write_tar(root, list_tree(root, place), "", draft, place)
@@ -71,7 +77,7 @@ class Stock:
 
     def _pack_chart(self, root: Path, supply: FromDirectory, draft: Draft, place: Place) -> None:
         """As `helm package` does: files only, below the chart's name, without what `.helmignore` names."""
-        ignores = None
+        name, ignores = self._chart_name(supply.path, place), None
         if (root / FILE_NAME).exists():
             raw = read_local(self.directory, f"{supply.path}/{FILE_NAME}", place, MAX_BYTES)
             try:
@@ -84,8 +90,26 @@ class Stock:
                 ) from error
         tree = tuple(listed for listed in list_tree(root, place, ignores) if not listed.is_directory)
         gzip = StoredGzip(draft)
-        write_tar(root, tree, f"{supply.chart}/", gzip, place)
+        write_tar(root, tree, f"{name}/", gzip, place)
         gzip.finish()
+
+    def _chart_name(self, path: str, place: Place) -> str:
+        """What Chart.yaml in a directory calls the chart: the folder in the package bears that name."""
+        raw = read_local(self.directory, f"{path}/Chart.yaml", place, _MAX_METADATA_BYTES)
+        file = f"{path}/Chart.yaml"
+        node = parse_foreign(raw, file, max_bytes=_MAX_METADATA_BYTES, max_nodes=_MAX_METADATA_NODES)
+        name = text_of(entry(node, "name"))
+        try:
+            if "/" not in check_repository(name):
+                return name
+            why = "it has a slash"
+        except InvalidValueError as error:
+            why = str(error)
+        raise DocumentError(
+            "AB-CHART-LOCAL",
+            f"{place}: the chart {path} cannot be carried: its name cannot be a repository: {why}",
+            hint="correct 'name' in its Chart.yaml",
+        )
 
 
 def read_local(directory: Path, relative: str, place: Place, limit: int) -> bytes:

@@ -36,10 +36,10 @@ class FromWeb:
 
 @dataclass(frozen=True, slots=True)
 class FromDirectory:
-    """A blob that is a packed directory beside the manifest; `chart` is the chart's name where it is one."""
+    """A blob that is a packed directory beside the manifest; a chart is packed as Helm does it."""
 
     path: str
-    chart: str = ""
+    is_chart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

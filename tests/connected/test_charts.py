@@ -159,6 +159,22 @@ def test_a_directory_is_packed_to_the_same_bytes_wherever_it_lies(trip: Trip) ->
     assert digests[0] == digests[1]
 
 
+def test_a_directory_is_packed_again_where_the_cache_is_gone(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRGAP_CACHE", str(trip.path / "cache"))
+    (trip.path / "chart").mkdir()
+    (trip.path / "chart" / "Chart.yaml").write_bytes(metadata("web"))
+    write(trip, "chart: ./chart, as: other/name")
+    assert trip.lock().status == 0
+    (kept,) = (trip.path / "cache" / "blobs" / "sha256").iterdir()
+    kept.unlink()
+    trip.build("one.tar")
+    assert kept.exists()
+    kept.unlink()
+    (trip.path / "chart" / "more").touch()
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "two.tar")
+    assert_refused(said, 2, "AB-LOCK-STALE", "chart")
+
+
 def test_a_packed_directory_is_what_helm_expects(trip: Trip) -> None:
     chart = trip.path / "chart"
     (chart / "templates").mkdir(parents=True)
