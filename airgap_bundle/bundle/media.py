@@ -13,7 +13,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from airgap_bundle.core.errors import BundleError, HostError
+from airgap_bundle.core.errors import BundleError, HostError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,8 @@ class FileMedium:
         try:
             # Without O_NONBLOCK opening a FIFO that nobody writes to would wait for ever.
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UsageError("AB-USAGE-FILE", f"there is no bundle {path}", hint="check the path") from error
         except OSError as error:
             raise HostError(
                 "AB-HOST-READ", f"{path} cannot be opened: {error.strerror}", hint="check the path and its permissions"

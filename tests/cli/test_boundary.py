@@ -366,7 +366,7 @@ def test_a_bundle_that_does_not_exist_is_named(trip: Trip, command: str) -> None
     rest = [] if command == "inspect" else ["--policy", trip.policy]
     rest += [trip.dest, "--state", trip.state] if command in {"push", "plan"} else []
     said = run("airgap-import", command, trip.path / "nowhere.tar", *rest, "--format", "json")
-    error = refused(said, 6, "AB-HOST-READ", "nowhere.tar")
+    error = refused(said, 2, "AB-USAGE-FILE", "nowhere.tar")
     assert error["hint"]
 
 

@@ -310,7 +310,7 @@ def test_sign_refuses_what_is_no_bundle_and_needs_somebody(trip: Trip) -> None:
     bundle = trip.build(sign="")
     refused(run("airgap-export", "sign", bundle, "--format", "json"), 2, "AB-USAGE-SIGN")
     how = ("--sign", f"gpg:{keys().release}", "--format", "json")
-    refused(run("airgap-export", "sign", trip.path / "nowhere.tar", *how), 6, "AB-HOST-READ", "nowhere.tar")
+    refused(run("airgap-export", "sign", trip.path / "nowhere.tar", *how), 2, "AB-USAGE-FILE", "nowhere.tar")
     refused(run("airgap-export", "sign", trip.policy, *how), 4, "AB-BUNDLE-NOT-A-BUNDLE")
 
 
