@@ -44,6 +44,9 @@ def plan(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> None:
@@ -53,7 +56,14 @@ def plan(
 
     project = building.open_project(file)
     client = clients.connected_options(
-        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+        report=terminal.report,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_hosts=token_host,
+        mirrors=mirror,
     )
     with building.workshop(client, None, terminal.report) as shop:
         lock = building.current_lock(project, shop, clock.now(), relock=relock)
@@ -92,6 +102,9 @@ def build(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> None:
@@ -113,6 +126,9 @@ def build(
         authfile=authfile,
         plain_http=plain_http,
         ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_hosts=token_host,
         mirrors=mirror,
         limit_rate=limit_rate,
     )

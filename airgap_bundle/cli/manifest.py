@@ -69,6 +69,9 @@ def check(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> int:
@@ -96,7 +99,14 @@ def check(
         ),
     )
     client = clients.connected_options(
-        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+        report=terminal.report,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_hosts=token_host,
+        mirrors=mirror,
     )
     return check_run.run(asked, client if online else None, terminal)
 
@@ -122,6 +132,9 @@ def lock(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> int:
@@ -137,7 +150,14 @@ def lock(
     if check:
         return manifest_text.show_staleness(project, terminal)
     client = clients.connected_options(
-        report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+        report=terminal.report,
+        authfile=authfile,
+        plain_http=plain_http,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+        token_hosts=token_host,
+        mirrors=mirror,
     )
     with building.workshop(client, None, terminal.report) as shop:
         refresh = Refresh(names=tuple(update or ()), everything=update_all)
@@ -177,6 +197,9 @@ def discover(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> None:
@@ -192,7 +215,14 @@ def discover(
     found = discover_paths(paths, values or (), allow_host or ())
     if online:
         client = clients.connected_options(
-            report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+            report=terminal.report,
+            authfile=authfile,
+            plain_http=plain_http,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            token_hosts=token_host,
+            mirrors=mirror,
         )
         with building.workshop(client, None, terminal.report) as shop:
             found = confirmed(found, shop.sources, shop.executor, terminal.report)
@@ -216,6 +246,9 @@ def diff(
     authfile: options.AuthFile = None,
     plain_http: options.PlainHttp = None,
     ca_file: options.CaFile = None,
+    cert_file: options.CertFile = None,
+    key_file: options.KeyFile = None,
+    token_host: options.TokenHost = None,
     *,
     terminal: Terminal,
 ) -> None:
@@ -234,7 +267,14 @@ def diff(
         shop = None
         if online:
             client = clients.connected_options(
-                report=terminal.report, authfile=authfile, plain_http=plain_http, ca_file=ca_file, mirrors=mirror
+                report=terminal.report,
+                authfile=authfile,
+                plain_http=plain_http,
+                ca_file=ca_file,
+                cert_file=cert_file,
+                key_file=key_file,
+                token_hosts=token_host,
+                mirrors=mirror,
             )
             shop = stack.enter_context(building.workshop(client, None, terminal.report))
         found = compare(load_side(old, shop), load_side(new, shop))

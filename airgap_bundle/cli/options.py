@@ -91,6 +91,15 @@ KeyFile = Annotated[
     Path | None,
     typer.Option("--key-file", envvar="AIRGAP_KEY_FILE", metavar="FILE", help="Key of the client certificate (PEM)."),
 ]
+TokenHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--token-host",
+        envvar="AIRGAP_TOKEN_HOST",
+        metavar="HOST",
+        help="Let this HOST[:PORT] see a registry's login to hand out tokens for it; repeatable.",
+    ),
+]
 Mirror = Annotated[
     list[str] | None,
     typer.Option(
