@@ -1,24 +1,28 @@
 """What a delta can be built against: the blobs that are in effect inside, as a file to carry out.
 
-`holdings.v1.schema.json` beside this module describes it; the bytes are RFC 8785. Only what the registry says it has is
-listed. The connected side takes it as a statement of what may be left out, never as something to trust: the import
-proves again that it is there.
+`holdings.v1.schema.json` beside this module describes it; the bytes are RFC 8785 and a line feed. Only what the
+registry says it has is listed. The connected side takes it as a statement of what may be left out, never as something
+to trust: the import proves again that it is there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
 from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.boundary.receipt import Outcome
+from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core import strictjson
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
+    from pathlib import Path
 
     from airgap_bundle.boundary.inside import Inside
     from airgap_bundle.boundary.receipt import Receipt
@@ -75,6 +79,21 @@ def dump_holdings(held: Iterable[HeldThere], created: dt.datetime) -> bytes:
             ],
         }
     )
+
+
+def write_holdings(output: Path, held: Iterable[HeldThere], created: dt.datetime) -> None:
+    """Write the file, complete or not at all. One that is there is replaced: it is a list, and not the only one."""
+    beside = output.with_name(f".{output.name}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(dump_holdings(held, created) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise cannot_write(output, error) from error
 
 
 def _held(inside: Inside, destination: str, receipts: list[Receipt]) -> HeldThere:

@@ -47,6 +47,8 @@ class ImportRequest:
     adopt_reason: str = ""
     wait_seconds: float = 0
     files_to: Path | None = None
+    hold: bool = False
+    only: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -82,4 +84,6 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             adopt_reason=request.adopt_reason,
             wait_seconds=request.wait_seconds,
             files_to=request.files_to,
+            hold=request.hold,
+            only=request.only,
         )

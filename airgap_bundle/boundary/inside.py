@@ -199,3 +199,17 @@ def only_destination(ledger: Ledger, product: str, named: str = "") -> str:
             hint="say which one is meant with --dest",
         )
     return known[0]
+
+
+def named_places(ledger: Ledger, product: str = "", dest: str = "") -> tuple[tuple[str, str], ...]:
+    """Every (product, destination) that is meant; `UsageError` where nothing was imported under such a name."""
+    wanted = str(Destination.parse(dest)) if dest else ""
+    found = tuple(one for one in ledger.places() if product in {"", one[0]} and wanted in {"", one[1]})
+    if not found and (product or dest):
+        known = "; ".join(f"{name} at {where}" for name, where in ledger.places()[:5])
+        raise UsageError(
+            "AB-USAGE-NOT-IMPORTED",
+            f"{product or 'nothing'} was{' never' if product else ''} imported to {wanted or 'anywhere from here'}",
+            hint=f"known here: {known or 'nothing'}; --state names another state directory",
+        )
+    return found

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
+from airgap_bundle.boundary.choosing import choose
 from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.preflight import check_writable
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
+from airgap_bundle.boundary.receipt import receipt_id
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, make_receipt
+from airgap_bundle.boundary.release import check_may_be_tagged
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
 from airgap_bundle.boundary.verify import Verified, verify_head
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry
     from airgap_bundle.transfer.paths import PathMap
-    from airgap_bundle.transfer.plan import PushPlan
+    from airgap_bundle.transfer.plan import PushPlan, Target
     from airgap_bundle.trust.decision import Overrides
     from airgap_bundle.trust.freshness import History
     from airgap_bundle.trust.policy_model import Policy
@@ -52,10 +55,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """A bundle that may come in, and what bringing it in will do."""
+    """A bundle that may come in, and what bringing it in will do. `skipped` are items that `--only` leaves out."""
 
     verified: Verified
     plan: PushPlan
+    skipped: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +78,10 @@ class Pushed:
 
 @dataclass(kw_only=True, slots=True)
 class Push:
-    """One import, with everything it needs. `now` is the clock."""
+    """One import, with everything it needs. `now` is the clock.
+
+    With `hold` everything comes in but the tags. `only` names the items that come in, where not all do.
+    """
 
     medium: Medium
     bundle_path: Path | None
@@ -94,6 +101,8 @@ class Push:
     adopt_reason: str = ""
     wait_seconds: float = 0
     files_to: Path | None = None
+    hold: bool = False
+    only: tuple[str, ...] = ()
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
     def prepare(self, lock: ExitStack | None = None) -> Prepared:
@@ -127,6 +136,7 @@ class Push:
                 path_map=self.path_map,
                 overrides=self.overrides,
             )
+            self._check_hold(verified)
         except (TrustError, BundleError) as error:
             # What the registry or this machine could not do is no refusal: it says nothing about the bundle.
             details = {"code": error.code, "reason": error.message}
@@ -139,8 +149,9 @@ class Push:
             prefix=self.destination.prefix,
             path_map=self.path_map,
         )
+        targets, skipped = choose(targets, self.only)
         plan = plan_push(verified.inventory, targets, destination=str(self.destination), inquirer=self._inquirer())
-        return Prepared(verified=verified, plan=plan)
+        return Prepared(verified=verified, plan=plan, skipped=skipped)
 
     def run(self) -> Pushed:
         """Import the bundle.
@@ -153,7 +164,7 @@ class Push:
         6. The archive ends where it should.
         7. Ask once more that everything is there; attach signatures and other referrers; ask what the tags name now.
            Where files are wanted as files, put them into place, all or none; without the tags they go away again.
-        8. Move the tags, all or none.
+        8. Move the tags, all or none; where the images are held, none.
         9. Receipt: ledger, audit, destination.
         """
         # 1.
@@ -185,16 +196,22 @@ class Push:
             check_presence(plan, self._inquirer())
             attach_all(plan, self.registry, executor=self.executor, workers=self.askers)
             plan = refresh_tags(plan, self._inquirer())
+            self._note("push-sent", verified, blobs=str(sent.blobs_pushed), bytes=str(sent.bytes_sent))
             with self._files(prepared) as staged:
                 # 8.
-                self.ledger.intend(begun, _moves(plan, self.destination.prefix))
-                documents = {target.top.descriptor.digest: target.top for target in plan.targets}
-                tags_moved = move_tags(self.registry, plan.tags, documents, executor=self.executor, workers=self.askers)
+                tags_moved = 0 if self.hold else self._move_tags(begun, verified, plan)
         except BaseException as error:
             self._stopped(error, verified, begun)
             raise
         # 9.
-        self._note("push-finished", verified, **({"files": str(self.files_to)} if self.files_to else {}))
+        self._note(
+            "push-finished",
+            verified,
+            tags=str(tags_moved),
+            **({"held": "yes"} if self.hold else {}),
+            **({"partial": f"without {len(prepared.skipped)} items"} if prepared.skipped else {}),
+            **({"files": str(self.files_to)} if self.files_to else {}),
+        )
         receipt = make_receipt(
             prepared.verified,
             plan,
@@ -204,13 +221,28 @@ class Push:
             path_map=self.path_map,
             audit=self.audit.head(),
             times=(started, self.now()),
-            previous=self.ledger.latest(inventory.name, destination),
+            previous=self.ledger.current(inventory.name, destination),
             adopt_reason=self.adopt_reason,
+            skipped=prepared.skipped,
+            held=self.hold,
         )
         receipt = self.ledger.finish(begun, receipt)
         keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
         files = staged.put if staged is not None else ()
         return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files)
+
+    def _move_tags(self, begun: ledger_values.Begun, verified: Verified, plan: PushPlan) -> int:
+        moves = _moves(plan, self.destination.prefix)
+        self._note("push-tagging", verified, tags=str(len(moves)))
+        self.ledger.intend(begun, moves)
+        documents = {target.top.descriptor.digest: target.top for target in plan.targets}
+        return move_tags(self.registry, plan.tags, documents, executor=self.executor, workers=self.askers)
+
+    def _check_hold(self, verified: Verified) -> None:
+        product, destination = verified.inventory.name, str(self.destination)
+        earlier = self.ledger.get(receipt_id(product, verified.inventory.sequence, verified.bundle_id, destination))
+        was_published = earlier is not None and not earlier.held
+        check_may_be_tagged(self.policy, product, hold=self.hold, was_published=was_published)
 
     @contextmanager
     def _files(self, prepared: Prepared) -> Iterator[Staged | None]:

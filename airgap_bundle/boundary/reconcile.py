@@ -79,14 +79,11 @@ def find_drift(inside: Inside, places: Iterable[tuple[str, str]], *, deep: bool 
 def in_effect(ledger: Ledger, product: str, destination: str) -> list[Receipt]:
     """The current receipt, and what was brought in partially or is held since."""
     current = ledger.current(product, destination)
-    number = ledger.standing.number(current.id) if current else 0
     claimed = {claim.number for claim in ledger.standing.claims(destination, product) if claim.product == product}
     found = [current] if current else []
-    for receipt in ledger.receipts(product, destination):
-        own = ledger.standing.number(receipt.id)
-        if own <= number:
-            break
-        if receipt.held or (receipt.partial and own in claimed):
+    for name in ledger.standing.waiting(product, destination):
+        receipt = ledger.get(name)
+        if receipt is not None and (receipt.held or ledger.standing.number(name) in claimed):
             found.append(receipt)
     return found
 

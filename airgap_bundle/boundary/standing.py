@@ -62,6 +62,15 @@ class Standing:
         rows = self._database.rows("SELECT number FROM receipts WHERE id = ? AND is_current", receipt)
         return rows[0][0] if rows else 0
 
+    def waiting(self, product: str, destination: str) -> tuple[str, ...]:
+        """The ids of held and partial receipts that are newer than the one in effect, the newest first."""
+        rows = self._database.rows(
+            "SELECT id FROM receipts WHERE product = ? AND destination = ? AND is_current AND (is_held OR is_partial)"
+            " AND number > ? ORDER BY number DESC",
+            *(product, destination, self.number(self.current(product, destination))),
+        )
+        return tuple(row[0] for row in rows)
+
     def claims(self, destination: str, product: str = "") -> tuple[Claim, ...]:
         """Every product's word on the tags of a destination, by name and the newest first.
 

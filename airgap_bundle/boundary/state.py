@@ -110,6 +110,36 @@ class StateDirectory:
         finally:
             os.close(descriptor)
 
+    def worker(self, product: str) -> str:
+        """Who is at work on a product now, as a phrase; "" where nobody on this machine is.
+
+        By what the holder of the lock wrote and whether that process is there: asking for the lock itself would turn
+        away whoever wants it at that moment.
+        """
+        path = self.lock_path / check_product(product)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                value = parse_object(os.pread(descriptor, _MAX_HOLDER_BYTES, 0), max_bytes=_MAX_HOLDER_BYTES)
+                phrase = _holder(descriptor)
+            finally:
+                os.close(descriptor)
+        except (OSError, InvalidValueError):
+            return ""
+        return phrase if value.get("host") == os.uname().nodename and _is_alive(value.get("process")) else ""
+
+
+def _is_alive(process: object) -> bool:
+    if not isinstance(process, int) or process <= 0:
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
 
 def default_path() -> Path:
     """Where this user's state lives, as the platform has it (`~/.local/state/airgap-bundle`)."""

@@ -8,6 +8,7 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
 from airgap_bundle.output.terminal import Terminal
 
@@ -22,7 +23,6 @@ app = frame.make_app(
     """,
 )
 add_policy(app)
-audit_app = frame.add_group(app, "audit", "The audit trail: who brought in what, and what was refused.")
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle.", show_default=False)]
@@ -49,9 +49,12 @@ FilesTo = Annotated[
         "--files-to", metavar="DIR", help="Write the bundle's files into this directory too; nothing is overwritten."
     ),
 ]
-WaitLock = Annotated[
-    float,
-    typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for another import of the product to end."),
+Hold = Annotated[
+    bool, typer.Option("--hold", help="Bring in everything but the tags; airgap-import publish moves them.")
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="NAME", help="Bring in only these items (name or pattern, repeatable): partial."),
 ]
 
 
@@ -121,6 +124,8 @@ def plan(
     cert_file: options.CertFile = None,
     key_file: options.KeyFile = None,
     jobs: options.Jobs = None,
+    hold: Hold = False,
+    only: Only = None,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
     adopt: Adopt = False,
@@ -149,6 +154,8 @@ def plan(
         allow_expired=allow_expired,
         adopt=adopt,
         reason=reason,
+        hold=hold,
+        only=only,
     )
     with importing.open_push(request, terminal.report) as push:
         import_text.show_plan(push.prepare(), terminal)
@@ -164,6 +171,7 @@ def plan(
     airgap-import push acme-1.0.0.tar registry.internal:5000 \\
       --map 'docker.io/**=infra/**'
     airgap-import push acme-1.0.0.tar registry.internal:5000 --files-to /srv/acme
+    airgap-import push acme-1.0.0.tar registry.internal:5000 --hold
     ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
     """,
 )
@@ -182,7 +190,9 @@ def push(
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
     files_to: FilesTo = None,
-    wait_lock: WaitLock = 0,
+    hold: Hold = False,
+    only: Only = None,
+    wait_lock: options.WaitLock = 0,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
     adopt: Adopt = False,
@@ -218,6 +228,8 @@ def push(
         limit_rate=limit_rate,
         wait_seconds=wait_lock,
         files_to=files_to,
+        hold=hold,
+        only=only,
     )
     with importing.open_push(request, terminal.report) as opened:
         if dry_run:
@@ -263,44 +275,7 @@ def serve(
     )
 
 
-@frame.command(
-    app,
-    "status",
-    examples="""
-    airgap-import status
-    airgap-import status --format json
-    """,
-)
-def status(state: options.StateDirectory = None, *, terminal: Terminal) -> None:
-    """Say which bundle of each product is current at each destination, and which imports did not end."""
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.state import StateDirectory
-    from airgap_bundle.cli import import_text
-
-    with Ledger.open(StateDirectory.open(state)) as ledger:
-        import_text.show_status(ledger, terminal)
-
-
-@frame.command(
-    audit_app,
-    "verify",
-    examples="""
-    airgap-import audit verify
-    """,
-)
-def audit_verify(state: options.StateDirectory = None, *, terminal: Terminal) -> int:
-    """Check that no record of the audit trail was changed, moved or removed. Status 1 where one was."""
-    from airgap_bundle.boundary import audit
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.state import StateDirectory
-    from airgap_bundle.cli import import_text
-
-    directory = StateDirectory.open(state)
-    with Ledger.open(directory) as ledger:
-        heads = ledger.audit_heads()
-    return import_text.show_audit(audit.verify(directory.audit_path, heads), directory.audit_path, terminal)
-
-
+add_inside(app)
 add_explain(app)
 
 

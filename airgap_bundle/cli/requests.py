@@ -42,6 +42,8 @@ def read_request(
     reason: str,
     wait_seconds: float = 0,
     files_to: Path | None = None,
+    hold: bool = False,
+    only: Sequence[str] | None = None,
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
     from airgap_bundle.boundary.importing import ImportRequest  # noqa: PLC0415 - `verify` needs none of it
@@ -53,6 +55,12 @@ def read_request(
             "AB-USAGE-REASON", "--adopt needs a --reason, which is kept in receipt and audit", hint="say why"
         )
 
+    if hold and files_to is not None:
+        raise UsageError(
+            "AB-USAGE-HOLD-FILES",
+            "--hold keeps everything back, and --files-to would put files into use",
+            hint="leave --files-to out; push the bundle again with it once it was published",
+        )
     if limit_rate is not None and destination.directory is not None:
         raise UsageError(
             "AB-USAGE-RATE",
@@ -86,6 +94,8 @@ def read_request(
         adopt_reason=reason if adopt else "",
         wait_seconds=wait_seconds,
         files_to=files_to,
+        hold=hold,
+        only=tuple(only or ()),
     )
 
 

@@ -1,0 +1,56 @@
+"""From the options of the commands that work with what was imported to what was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.inside import InsideRequest
+from airgap_bundle.cli.clients import boundary_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.registry.options import ClientOptions
+    from airgap_bundle.trust.policy_model import Policy
+
+
+def inside_request(
+    command: str,
+    *,
+    report: Reporter,
+    policy: Path | None,
+    state: Path | None,
+    authfile: Path | None,
+    plain_http: Sequence[str] | None,
+    ca_file: Path | None,
+    cert_file: Path | None,
+    key_file: Path | None,
+    jobs: int | None,
+    locks: bool = False,
+    wait_seconds: float = 0,
+) -> InsideRequest:
+    """What every command takes that works with what was imported."""
+
+    def client(believed: Policy, host: str) -> ClientOptions:
+        return boundary_options(
+            believed,
+            host,
+            report=report,
+            authfile=authfile,
+            plain_http=plain_http,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+        )
+
+    return InsideRequest(
+        command=command,
+        policy=policy,
+        state=state,
+        options=client,
+        jobs=jobs,
+        locks=locks,
+        wait_seconds=wait_seconds,
+    )
