@@ -18,7 +18,8 @@ import pytest
 from support.charts import needs_helm
 from support.helm import package, provenance
 from support.images import multi_arch_image, signed_referrer, single_image
-from support.trip import Trip, keys, make_trip
+from support.registries import debian_registry
+from support.trip import Trip, client, keys, make_trip
 
 from airgap_bundle.manifest.lock import parse_lock
 
@@ -210,6 +211,26 @@ def helm(*arguments: object) -> str:
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert result.returncode == 0, result.stdout
     return result.stdout
+
+
+def test_charts_and_files_arrive_in_debians_registry_as_in_ours(trip: Trip, tmp_path: Path) -> None:
+    tgz = package(version="1.0.0+b.1")
+    (trip.path / "app.tgz").write_bytes(tgz)
+    (trip.path / "app.tgz.prov").write_bytes(provenance(keys().home, keys().release, tgz, version="1.0.0+b.1"))
+    (trip.path / "notes").mkdir()
+    (trip.path / "notes" / "a.txt").write_text("text")
+    charts = ("charts:", "  - {chart: ./app.tgz, images: none}")
+    trip.write_manifest(*charts, "files:", "  - {path: notes}")
+    bundle = trip.build()
+    trip.pushed(bundle)
+    with debian_registry(tmp_path / "debian") as address:
+        trip.pushed(bundle, f"{address}/mirror")
+        with client(address) as registry:
+            for name, tag in (("mirror/charts/app", "1.0.0_b.1"), ("mirror/files/acme", "1.0.0")):
+                found = registry.get_manifest(name, tag)
+                assert found is not None
+                assert found == trip.inner.registry.get_manifest(name, tag)
+                assert all(registry.has_blob(name, blob.digest, blob.size) for blob in found.blobs)
 
 
 @functools.cache
