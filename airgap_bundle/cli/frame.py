@@ -18,7 +18,7 @@ import typer
 import typer.main
 
 from airgap_bundle import __version__
-from airgap_bundle.cli import failures, help_text, options, signals
+from airgap_bundle.cli import failures, groups, help_text, options, signals
 from airgap_bundle.core.errors import AirgapError, HostError
 from airgap_bundle.output.console import Verbosity
 from airgap_bundle.output.terminal import Terminal
@@ -76,13 +76,15 @@ def command(
 ) -> Callable[[Body], Body]:
     """Make a function a command of `app`; its docstring is the help.
 
-    The function takes its options as annotated parameters, and `terminal: Terminal`, for which the command gets
-    `--format`, `--quiet`, `--verbose` and `--debug`. `formats` are the words for `--format`; the first is the default.
-    `examples` are shown below the help as they are written, paragraph by paragraph. The annotations have to be real
+    The function takes its options as annotated parameters or whole groups of them (`groups`), and `terminal: Terminal`,
+    for which the command gets `--format`, `--quiet`, `--verbose` and `--debug`. `formats` are the words for `--format`;
+    the first is the default. `examples` are shown below the help as they are written, paragraph by paragraph. The annotations have to be real
     ones, since typer reads them: no `from __future__ import annotations` in a module of commands.
     """
 
     def register(body: Body) -> Body:
+        own = [one for one in inspect.signature(body, eval_str=True).parameters.values() if one.name != "terminal"]
+
         @functools.wraps(body)
         def wrapper(**values: Any) -> int:
             debug = values.pop("debug")
@@ -91,9 +93,10 @@ def command(
                 output_format=values.pop("output_format").value,
                 verbosity=_verbosity(quiet=values.pop("quiet"), verbose=values.pop("verbose")),
             )
-            return guard(lambda: body(terminal=terminal, **values), terminal, debug=debug)
+            given = groups.collect(own, values)
+            return guard(lambda: body(terminal=terminal, **given), terminal, debug=debug)
 
-        _advertise(wrapper, body, formats)
+        _advertise(wrapper, own, formats)
         app.command(
             name,
             cls=help_text.Command,
@@ -208,8 +211,8 @@ def _verbosity(*, quiet: bool, verbose: bool) -> Verbosity:
     return Verbosity.VERBOSE if verbose else Verbosity.NORMAL
 
 
-def _advertise(wrapper: Callable[..., int], body: Body, formats: type[Enum]) -> None:
-    """Give the wrapper the signature that typer reads: the body's, with the shared options in place of `terminal`."""
+def _advertise(wrapper: Callable[..., int], own: list[inspect.Parameter], formats: type[Enum]) -> None:
+    """Give the wrapper the signature that typer reads: the body's own, groups spread out, and the shared options."""
     default = next(iter(formats))
     output_format = Annotated[
         formats,  # type: ignore[valid-type]  # a value at run time, which is when typer reads it
@@ -222,9 +225,8 @@ def _advertise(wrapper: Callable[..., int], body: Body, formats: type[Enum]) -> 
         "debug": (options.Debug, False),
         "_context": (typer.Context, inspect.Parameter.empty),
     }
-    own = [item for item in inspect.signature(body, eval_str=True).parameters.values() if item.name != "terminal"]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [item.replace(kind=keyword) for item in own]
+    parameters = [item.replace(kind=keyword) for one in own for item in groups.expand(one)]
     parameters += [
         inspect.Parameter(name, keyword, default=value, annotation=kind) for name, (kind, value) in shared.items()
     ]
