@@ -63,6 +63,7 @@ class LibraryRenderer:
 
         self._helm = helm_python
         self._chart = helm_python.Chart.load_archive(raw)
+        self._raw = raw
         self._files = dict(files or {})
         self._given: dict[str, Any] = {}
         for text in values_texts:
@@ -70,14 +71,15 @@ class LibraryRenderer:
 
     def values(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """See `Renderer`."""
-        return self._chart.merge_values(_merged(self._given, overrides))
+        return self._fresh().merge_values(_merged(self._given, overrides))
 
     def render(self, overrides: Mapping[str, Any]) -> dict[str, str]:
         """See `Renderer`."""
         from airgap_bundle.discovery.sweep import RenderError  # noqa: PLC0415 - the path is set by then
 
         try:
-            return dict(self._chart.render(_merged(self._given, overrides), name="release", namespace="default"))
+            values = _merged(self._given, overrides)
+            return dict(self._fresh().render(values, name="release", namespace="default"))
         except self._helm.HelmError as error:
             raise RenderError(str(error)[:4000], failed_template(str(error))) from error
 
@@ -89,8 +91,17 @@ class LibraryRenderer:
         if name.rpartition("/")[2].startswith("_") or name not in self._files:
             return False
         del self._files[name]
-        self._chart = self._helm.Chart.load_archive(pack(self._files))
+        self._raw = pack(self._files)
+        self._chart.close()
+        self._chart = self._helm.Chart.load_archive(self._raw)
         return True
+
+    def _fresh(self) -> Any:
+        """The chart as it was loaded. Rendering takes subcharts that are turned off out of it, for good."""
+        if any(name.startswith("charts/") for name in self._files):
+            self._chart.close()
+            self._chart = self._helm.Chart.load_archive(self._raw)
+        return self._chart
 
 
 def failed_template(message: str) -> str:

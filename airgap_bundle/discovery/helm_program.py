@@ -53,7 +53,7 @@ class ProgramRenderer:
 
     def __init__(self, program: str, chart: Chart, values: Sequence[str], home: Path) -> None:
         self._command = [*_without_network(), program, "template", "release"]
-        self._files = dict(chart.whole)
+        self._files = rendering.needed_files(chart)
         self._archive = home / "chart.tgz"
         self._archive.write_bytes(archive.pack(self._files, chart.name))
         self._name = chart.name

@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 60.0
 # Loading the library, and writing the answer.
 _GRACE_SECONDS = 20.0
+_UNREAD = re.compile(r"(?:^|/charts/[^/]+/|^charts/[^/]+/)crds/|\.md$|(?:^|/)(?:ci|tests|changelog)/[^/]+\.(?:yaml|md)$")
 
 
 def can_render() -> bool:
@@ -48,6 +50,11 @@ def render(
     if program is not None:
         return helm_program.render(program, chart, values, seconds, only_base=only_base)
     return None
+
+
+def needed_files(chart: Chart) -> dict[str, bytes]:
+    """The files that rendering reads: schemas of custom resources and prose only take time, at each of 300 loadings."""
+    return {name: raw for name, raw in chart.whole.items() if _UNREAD.search(name) is None}
 
 
 def template_sources(chart: Chart, keys: Keys = ()) -> list[tuple[Keys, str]]:
@@ -76,7 +83,7 @@ def _library_directory() -> str | None:
 
 def _in_child(directory: str, chart: Chart, values: Sequence[str], seconds: float, *, only_base: bool) -> Sweep:
     request = {
-        "files": {name: base64.b64encode(raw).decode() for name, raw in chart.whole.items()},
+        "files": {name: base64.b64encode(raw).decode() for name, raw in needed_files(chart).items()},
         "templates": [[list(keys), text] for keys, text in template_sources(chart)],
         "absent": [list(keys) for keys in absent_values(chart)],
         "values": list(values),
