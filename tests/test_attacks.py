@@ -26,6 +26,7 @@ from support.trip import run
 from airgap_bundle.boundary.push import Push
 from airgap_bundle.bundle.layout import BLOCK_BYTES
 from airgap_bundle.bundle.signatures import SignatureFile
+from airgap_bundle.core.strictjson import canonical
 from airgap_bundle.trust.openpgp import read_public_key
 from airgap_bundle.trust.policy_files import initial_policy
 
@@ -469,6 +470,74 @@ def test_a_signature_of_the_same_json_in_other_bytes(site: Site, indent: int | N
     # … and an inventory in other bytes with its own signature: it has one spelling.
     bundle = replace(parts, raw_inventory=other, signatures=signatures).write(site.path / "y.tar")
     site.refuses(bundle, "AB-BUNDLE-INVENTORY", status=4)
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        "{signers: [alice], threshold: 1}",
+        "{signers: [release-ci], threshold: 1}",
+        "{signers: [release-ci, alice], threshold: 2}",
+        "{signers: [alice, bob, release-ci], threshold: 3}",
+    ],
+    ids=["only OpenPGP", "only Sigstore", "both", "three of three"],
+)
+def test_no_signature_at_all_under_each_shape_of_a_policy(tmp_path: Path, release: str) -> None:
+    site = Site(path=tmp_path)
+    site.write_policy(f'roles:\n  release: {release}\nproducts:\n  "*": {{require: [release], repositories: ["**"]}}\n')
+    site.refuses(site.bundle(), "AB-TRUST-UNSIGNED")
+
+
+def test_an_empty_policy_refuses_everything(tmp_path: Path) -> None:
+    site = Site(path=tmp_path)
+    site.policy.write_bytes(policy_text("", ""))
+    site.refuses(site.bundle("ci", "bob", "alice"), "AB-TRUST-UNKNOWN-SIGNER", "names no signer")
+
+
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"\xff\xfe", b"[]", b"null", b"{" * 5000, b'{"_type":"x"}'])
+def test_a_valid_signature_over_something_that_is_no_inventory(site: Site, payload: bytes) -> None:
+    signatures = tuple(site.who.signatures(("ci", "bob"), payload))
+    parts = replace(site.parts(), signatures=signatures)
+    # An empty inventory stands for "the usual one" in `Parts`.
+    bundle = (replace(parts, raw_inventory=payload) if payload else parts).write(site.path / "x.tar")
+    said = site.push(bundle)
+    assert said.status == (4 if payload else 3), said.err
+    assert site.snapshot() == {}
+    assert [one["event"] for one in site.audit()] == ["refused"]
+
+
+def test_a_bundle_that_expired_before_it_was_made(site: Site) -> None:
+    parts = site.parts()
+    document = json.loads(parts.inventory_bytes)
+    document["expires"] = "2020-01-01T00:00:00Z"
+    raw = canonical(document)
+    signatures = tuple(site.who.signatures(("ci", "bob"), raw))
+    bundle = replace(parts, raw_inventory=raw, signatures=signatures).write(site.path / "x.tar")
+    said = site.push(bundle)
+    assert said.status in {3, 4}, said.err
+    assert site.snapshot() == {}
+
+
+def test_a_forged_receipt_in_the_registry_can_only_make_it_stricter(loaded: Site) -> None:
+    """Nobody has signed the receipts there, so one that says less must not let an older bundle in."""
+    tags = [name for name in loaded.snapshot() if "airgap-receipts" in name]
+    assert tags
+    for name in tags:
+        (loaded.path / "registry" / name).unlink()
+    old = loaded.bundle("ci", "bob", name="old.tar", seed="old", sequence=99)
+    loaded.refuses(old, "AB-TRUST-OLDER", "100")
+
+
+@pytest.mark.parametrize("digest", ["MD5", "SHA1", "RIPEMD160"])
+def test_a_signature_with_a_weak_hash(site: Site, digest: str) -> None:
+    parts = site.parts()
+    key = site.who.home.make_key(f"{digest}@example.com", algorithm="rsa2048")
+    policy = policy_text(signer_text("alice", key, site.who.home.public_key(key)), LONELY)
+    site.policy.write_bytes(policy)
+    weak = ("--digest-algo", digest, "--allow-weak-digest-algos", "--allow-weak-key-signatures")
+    data = site.who.home.sign(parts.inventory_bytes, key, *weak)
+    signatures = (SignatureFile(name=f"openpgp-{key}.sig", data=data),)
+    site.refuses(replace(parts, signatures=signatures).write(site.path / "x.tar"), "AB-TRUST-WEAK-SIGNATURE")
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk", b"\x00" * 300, b"{}", b"-----BEGIN PGP SIGNATURE-----\n"])

@@ -216,3 +216,32 @@ def test_a_revoked_identity_counts_for_what_is_proven_to_be_older(
     with pytest.raises(TrustError) as caught:
         check_signatures(policy, DATA, [(NAME, bundle)], NOW)
     assert caught.value.code == "AB-TRUST-REVOKED-KEY"
+
+
+def test_a_certificate_that_had_run_out_when_it_signed_is_refused(sigstore: FakeSigstore, root: bytes) -> None:
+    day_before = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    for rekor, tsa in ((1, False), (2, True)):
+        late = sigstore.sign_blob(
+            DATA, identity=IDENTITY, issuer=ISSUER, rekor=rekor, tsa=tsa, not_before=day_before
+        ).encode()
+        refused(DATA, late, who(), root)
+
+
+def test_a_certificate_without_its_own_log_entry_is_refused(sigstore: FakeSigstore, root: bytes) -> None:
+    refused(DATA, sigstore.sign_blob(DATA, identity=IDENTITY, issuer=ISSUER, sct=False).encode(), who(), root)
+
+
+@pytest.mark.parametrize("suffix", [".evil", "/../evil", "\n", " ", "?x", "#main"])
+def test_an_identity_that_only_looks_alike_is_refused(sigstore: FakeSigstore, root: bytes, suffix: str) -> None:
+    exact, lookalike = "https://ci.example/release@main", f"https://ci.example/release@main{suffix}"
+    try:
+        bundle = sigstore.sign_blob(DATA, identity=lookalike, issuer=ISSUER).encode()
+    except ValueError:
+        pytest.skip("no certificate can name it")
+    refused(DATA, bundle, who(identity=exact), root)
+    refused(DATA, bundle, who(pattern="^https://ci\\.example/release@main$"), root)
+
+
+def test_a_pattern_that_ends_in_a_literal_dollar_matches_nothing_else(sigstore: FakeSigstore, root: bytes) -> None:
+    bundle = sigstore.sign_blob(DATA, identity="https://ci.example/a", issuer=ISSUER).encode()
+    refused(DATA, bundle, who(pattern="^https://ci.example/a\\$"), root)
