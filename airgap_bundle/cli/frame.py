@@ -78,8 +78,9 @@ def command(
 
     The function takes its options as annotated parameters or whole groups of them (`groups`), and `terminal: Terminal`,
     for which the command gets `--format`, `--quiet`, `--verbose` and `--debug`. `formats` are the words for `--format`;
-    the first is the default. `examples` are shown below the help as they are written, paragraph by paragraph. The annotations have to be real
-    ones, since typer reads them: no `from __future__ import annotations` in a module of commands.
+    the first is the default. `examples` are shown below the help as they are written, paragraph by paragraph. The
+    annotations have to be real ones, since typer reads them: no `from __future__ import annotations` in a module of
+    commands.
     """
 
     def register(body: Body) -> Body:
