@@ -28,7 +28,7 @@ from airgap_bundle.bundle.layout import BLOCK_BYTES
 from airgap_bundle.bundle.signatures import SignatureFile
 from airgap_bundle.core.strictjson import canonical
 from airgap_bundle.trust.openpgp import read_public_key
-from airgap_bundle.trust.policy_files import initial_policy
+from airgap_bundle.trust.policy_files import initial_policy, policy_location
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -388,14 +388,22 @@ def test_a_policy_in_the_working_directory_or_beside_the_bundle(site: Site, monk
     said = run("airgap-import", "push", bundle, site.dest, "--state", site.state)
     assert (said.status, "AB-TRUST-NO-POLICY" in said.err) == (3, True), said.err
     assert site.snapshot() == {}
+    assert [one["details"]["code"] for one in site.audit()] == ["AB-TRUST-NO-POLICY"]
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o646])
 def test_a_policy_that_everybody_may_write(site: Site, mode: int) -> None:
     site.policy.chmod(mode)
-    said = site.push(site.bundle("ci", "bob"))
-    assert (said.status, "AB-POLICY-WRITABLE" in said.err) == (3, True), said.err
-    assert site.snapshot() == {}
+    site.refuses(site.bundle("ci", "bob"), "AB-POLICY-WRITABLE", "policy.yaml")
+
+
+def test_a_policy_of_ones_own_beside_the_machines(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine has a policy, naming another one changes nothing, and is said."""
+    own = site.path / "own.yaml"
+    own.write_bytes(initial_policy(read_public_key(site.who.home.public_key(site.who.mallory)), "mallory"))
+    monkeypatch.setitem(policy_location.__kwdefaults__, "system", str(site.policy))
+    said = site.refuses(site.bundle("mallory"), "AB-TRUST-UNKNOWN-SIGNER", policy=own)
+    assert "own.yaml is not looked at" in said.text
 
 
 def test_an_override_from_the_environment(loaded: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.unfinished import UnfinishedUploads
 from airgap_bundle.boundary.verifying import find_policy, open_medium
+from airgap_bundle.core.errors import AirgapError, TrustError
 from airgap_bundle.core.report import Remark, Severity
 
 if TYPE_CHECKING:
@@ -54,7 +56,11 @@ class ImportRequest:
 @contextmanager
 def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
     """Everything that an import needs, open: policy first, as without it nothing else matters."""
-    policy = find_policy(request.policy, report)
+    try:
+        policy = find_policy(request.policy, report)
+    except TrustError as error:
+        _note_refusal(request, error)
+        raise
     with ExitStack() as stack:
         state = StateDirectory.open(request.state)
         ledger = stack.enter_context(Ledger.open(state))
@@ -87,3 +93,11 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             hold=request.hold,
             only=request.only,
         )
+
+
+def _note_refusal(request: ImportRequest, error: TrustError) -> None:
+    """In the audit trail, as every refusal; where that cannot be written, why it was refused is still what is said."""
+    with suppress(AirgapError):
+        audit = Audit(path=StateDirectory.open(request.state).audit_path)
+        details = {"code": error.code, "reason": error.message}
+        audit.append("refused", at=dt.datetime.now(dt.UTC), destination=str(request.destination), details=details)
