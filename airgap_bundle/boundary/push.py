@@ -74,6 +74,7 @@ class Pushed:
     sent: Sent
     tags_moved: int
     files: tuple[str, ...] = ()
+    held: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -229,7 +230,7 @@ class Push:
         receipt = self.ledger.finish(begun, receipt)
         keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
         files = staged.put if staged is not None else ()
-        return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files)
+        return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files, held=self.hold)
 
     def _move_tags(self, begun: ledger_values.Begun, verified: Verified, plan: PushPlan) -> int:
         moves = _moves(plan, self.destination.prefix)

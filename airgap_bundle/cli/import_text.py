@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.boundary.audit import AuditVerdict
-    from airgap_bundle.boundary.ledger import Ledger
     from airgap_bundle.boundary.push import Prepared, Pushed
     from airgap_bundle.boundary.verify import Verified
     from airgap_bundle.output.terminal import Terminal
@@ -144,6 +143,8 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
                 **_trust_record(verified.decision),
                 "receipt": receipt.id,
                 "tagsMoved": pushed.tags_moved,
+                "held": pushed.held,
+                "partial": bool(pushed.prepared.skipped),
                 "blobs": {
                     "pushed": sent.blobs_pushed,
                     "mounted": sent.blobs_mounted,
@@ -187,6 +188,11 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
         ("receipt", receipt.id),
     ]
     terminal.show(pairs(facts, width=terminal.width))
+    if pushed.prepared.skipped:
+        left_out = count_text(len(pushed.prepared.skipped), "item")
+        terminal.show(f"Partial, without {left_out}: what is current, and what is newest, stays what it was")
+    if pushed.held:
+        terminal.show(f"Held, no tag has moved: airgap-import publish {receipt.id}")
 
 
 def show_serving(running: RegistryServer, directory: Path, terminal: Terminal, *, allow_push: bool) -> None:
@@ -197,54 +203,6 @@ def show_serving(running: RegistryServer, directory: Path, terminal: Terminal, *
         return
     mode = "anybody who reaches it may push" if allow_push else "read-only"
     terminal.say(f"Serving {directory} on http://{running.address} ({mode}); Ctrl-C ends it")
-
-
-def show_status(ledger: Ledger, terminal: Terminal) -> None:
-    """What is current, and what did not end."""
-    current = [receipt for place in ledger.places() if (receipt := ledger.latest(*place)) is not None]
-    unfinished = ledger.unfinished()
-    if terminal.json:
-        terminal.emit(
-            {
-                "version": 1,
-                "current": [
-                    {
-                        "product": one.product,
-                        "release": one.version,
-                        "destination": one.destination,
-                        "bundleId": one.bundle_id,
-                        "sequence": one.sequence,
-                        "receipt": one.id,
-                        "finished": time_text(one.finished),
-                        "signers": [signed.signer for signed in one.signers],
-                    }
-                    for one in current
-                ],
-                "unfinished": [
-                    {"receipt": one.receipt_id, "destination": one.destination, "started": time_text(one.started)}
-                    for one in unfinished
-                ],
-            }
-        )
-        return
-    for remark in ledger.remarks:
-        terminal.warn(remark)
-    if not current:
-        terminal.show("Nothing has been imported yet")
-    for one in current:
-        # A receipt's id is to be copied: a table would cut it on a narrow terminal.
-        facts = [
-            ("since", time_text(one.finished)),
-            ("signed by", ", ".join(signed.signer for signed in one.signers)),
-            ("receipt", one.id),
-        ]
-        terminal.show(f"{one.product} {one.version} is current in {one.destination}")
-        terminal.show(pairs([(f"  {name}", value) for name, value in facts], width=terminal.width))
-    for begun in unfinished:
-        terminal.warn(
-            f"an import of {begun.product} to {begun.destination} began at {time_text(begun.started)} and has not "
-            "ended: it runs, or was killed; push the same bundle again to finish it"
-        )
 
 
 def show_new_policy(policy: Policy, output: Path, terminal: Terminal) -> None:
