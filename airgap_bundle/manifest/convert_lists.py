@@ -48,7 +48,8 @@ def from_list(raw: bytes, draft: Draft) -> None:
 def is_list(raw: bytes) -> bool:
     """Whether most lines are references."""
     lines = [line for _, line in _lines(raw)]
-    good = sum(_is_reference(line.split()[0]) for line in lines)
+    # A bare word is a reference too, and so is each word of a sentence.
+    good = sum(any(c in line.split()[0] for c in "/:") and _is_reference(line.split()[0]) for line in lines)
     return bool(lines) and good * 10 >= len(lines) * 9
 
 
