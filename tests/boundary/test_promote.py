@@ -154,7 +154,7 @@ def test_between_two_paths_of_one_registry_blobs_are_mounted(tmp_path: Path) -> 
         assert done["blobs"]["mounted"] > 0
 
 
-def test_another_signature_of_the_site_under_a_tag_that_moves_is_put_back_when_a_tag_is_refused(tmp_path: Path) -> None:
+def test_where_one_tag_is_refused_the_others_are_put_back(tmp_path: Path) -> None:
     site = make_site(tmp_path)
     with embedded_registry(tmp_path / "inner") as server, gate_before(server.address) as gate:
         mine = single_image("of the site")
