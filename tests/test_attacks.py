@@ -623,3 +623,12 @@ def update_policy(site: Site, new: Path) -> None:
     said = run("airgap-import", "policy", "update", new, *files, *places)
     assert said.status == 0, said.err
     new.replace(site.policy)
+
+
+def test_a_refused_verification_shows_how_far_it_came(site: Site) -> None:
+    site.write_policy(head="audience: site-a\n")
+    bundle = site.bundle("ci", "bob", audience=("site-b",))
+    said = run("airgap-import", "verify", bundle, "--policy", site.policy)
+    assert (said.status, "AB-TRUST-AUDIENCE" in said.err) == (3, True)
+    assert [line.split()[0] for line in said.out.splitlines() if line[:1].isdigit()] == list("122344445")
+    assert "Accepted" not in said.text

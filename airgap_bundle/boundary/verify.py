@@ -75,15 +75,20 @@ def verify_head(
     knows: Callable[[Digest], bool] = never_accepted,
     path_map: PathMap | None = None,
     overrides: Overrides | None = None,
+    steps: list[Step] | None = None,
 ) -> Verified:
     """Checks 1 to 7. `TrustError` or `BundleError` at the first that does not hold.
+
+    `steps` gets each check that held, also where a later one does not.
 
     `bundle_path` is where signatures beside the bundle are looked for; `knows` says whether the ledger has a bundle,
     whose signatures a later revocation of their keys does not take away. The caller still has to check every blob that
     it uses, and the end of the archive.
     """
+    made: list[Step] = [] if steps is None else steps
     # 1.
     head = read_head(medium)
+    made.append(_passed(1, "head", f"{size_text(head.head_bytes)}, within limits"))
     found = [*head.signatures, *(read_beside(bundle_path) if bundle_path is not None else ())]
     # 2.
     accepted = (head.bundle_id,) if knows(head.bundle_id) else ()
@@ -92,6 +97,7 @@ def verify_head(
     )
     # 3.
     inventory = read_inventory(head, medium.name)
+    made.append(_passed(3, "inventory", f"bundle id {head.bundle_id}"))
     # 4. to 6.
     claims = InventoryClaims(
         name=inventory.name,
@@ -103,29 +109,19 @@ def verify_head(
         audience=inventory.audience,
         repositories=written_repositories(inventory, path_map),
     )
-    decision = decide(policy, verdict, claims, remember(inventory.name), now, overrides)
+    decision = decide(policy, verdict, claims, remember(inventory.name), now, overrides, observe=made.append)
     # 7.
     reader = BundleReader(medium, head, inventory)
     reader.check_head()
     reader.check_length()
-    return Verified(
-        head=head,
-        inventory=inventory,
-        decision=decision,
-        reader=reader,
-        steps=(
-            Step(number=1, title="head", outcome=Outcome.PASSED, detail=f"{size_text(head.head_bytes)}, within limits"),
-            *(step for step in decision.steps if step.number == 2),  # noqa: PLR2004 - the number of the check
-            Step(number=3, title="inventory", outcome=Outcome.PASSED, detail=f"bundle id {head.bundle_id}"),
-            *(step for step in decision.steps if step.number != 2),  # noqa: PLR2004 - the number of the check
-            Step(
-                number=7,
-                title="members",
-                outcome=Outcome.PASSED,
-                detail=f"{count_text(len(inventory.members), 'member')} as the inventory names them",
-            ),
-        ),
-    )
+    made.append(_passed(7, "members", f"{count_text(len(inventory.members), 'member')} as the inventory names them"))
+    # The signatures were checked before the inventory was read; what is said of them comes from the decision.
+    made.sort(key=lambda step: step.number)
+    return Verified(head=head, inventory=inventory, decision=decision, reader=reader, steps=tuple(made))
+
+
+def _passed(number: int, title: str, detail: str) -> Step:
+    return Step(number=number, title=title, outcome=Outcome.PASSED, detail=detail)
 
 
 def written_repositories(inventory: Inventory, path_map: PathMap | None) -> tuple[str, ...]:

@@ -62,11 +62,16 @@ def _standard_input() -> int:
 
 
 def verify_bundle(
-    bundle: str, policy: Policy, now: dt.datetime, report: Reporter, overrides: Overrides | None = None
+    bundle: str,
+    policy: Policy,
+    now: dt.datetime,
+    report: Reporter,
+    overrides: Overrides | None = None,
+    steps: list[Step] | None = None,
 ) -> tuple[Verified, tuple[Step, ...]]:
-    """The full check of a bundle without a destination, and every step of it."""
+    """The full check of a bundle without a destination, and every step of it; `steps` as in `verify_head`."""
     workers = max(2, min(os.cpu_count() or 1, 8))
     with open_medium(bundle) as (medium, path), ThreadPoolExecutor(workers, "airgap") as executor:
-        verified = verify_head(medium, policy, now, bundle_path=path, overrides=overrides)
+        verified = verify_head(medium, policy, now, bundle_path=path, overrides=overrides, steps=steps)
         last = read_blobs(verified, executor, workers, report)
     return verified, (*verified.steps, last)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,11 @@ from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
+from airgap_bundle.core.errors import AirgapError
 from airgap_bundle.output.terminal import Terminal
+
+if TYPE_CHECKING:
+    from airgap_bundle.trust.decision import Step
 
 app = frame.make_app(
     "airgap-import",
@@ -98,9 +102,14 @@ def verify(
 
     watch = clock.Stopwatch()
     overrides = requests.read_overrides(None, allow_expired, reason)
-    verified, steps = verifying.verify_bundle(
-        bundle, verifying.find_policy(policy, terminal.report), clock.now(), terminal.report, overrides
-    )
+    believed = verifying.find_policy(policy, terminal.report)
+    held: list[Step] = []
+    try:
+        verified, steps = verifying.verify_bundle(bundle, believed, clock.now(), terminal.report, overrides, held)
+    except AirgapError:
+        # How far it came is part of the evidence.
+        import_text.show_steps(held, terminal)
+        raise
     import_text.show_verdict(bundle, verified, steps, watch.seconds, terminal)
 
 

@@ -28,6 +28,15 @@ _FINDINGS_STATUS = 1
 _MARKS = {Outcome.PASSED: "ok", Outcome.OVERRIDDEN: "!!", Outcome.NOTED: "--"}
 
 
+def show_steps(steps: Sequence[Step], terminal: Terminal) -> None:
+    """The checks that held: all of them, or those before the one that did not. For people only."""
+    if terminal.json or not steps:
+        return
+    ordered = sorted(steps, key=lambda step: step.number)
+    rows = [(str(step.number), step.title, _MARKS[step.outcome], step.detail) for step in ordered]
+    terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width, fold=True))
+
+
 def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds: float, terminal: Terminal) -> None:
     """Each check that was made, who signed, and what was not checked."""
     inventory, decision = verified.inventory, verified.decision
@@ -48,8 +57,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
             }
         )
         return
-    rows = [(str(step.number), step.title, _MARKS[step.outcome], step.detail) for step in steps]
-    terminal.show(table(("", "CHECK", "", "WHAT WAS SEEN"), rows, width=terminal.width, fold=True))
+    show_steps(steps, terminal)
     terminal.show("")
     terminal.show(
         closing_line(

@@ -30,6 +30,7 @@ from airgap_bundle.trust.roles import fill_roles
 from airgap_bundle.trust.signatures import CountedSignature, SignatureVerdict, UncountedSignature, check_signatures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from airgap_bundle.core.content import Digest
@@ -116,13 +117,20 @@ class Decision:
 
 @dataclass(kw_only=True, slots=True)
 class _Evidence:
-    """Steps and overrides as they come."""
+    """Steps and overrides as they come; `observe` is told of each step at once."""
 
+    observe: Callable[[Step], None]
     steps: list[Step] = field(default_factory=list)
     overrides: list[OverrideUsed] = field(default_factory=list)
 
     def add(self, number: int, title: str, detail: str, outcome: Outcome = Outcome.PASSED) -> None:
-        self.steps.append(Step(number=number, title=title, outcome=outcome, detail=detail))
+        step = Step(number=number, title=title, outcome=outcome, detail=detail)
+        self.steps.append(step)
+        self.observe(step)
+
+
+def _ignore(step: Step) -> None:
+    """For whoever looks at the decision only."""
 
 
 def decide(
@@ -132,9 +140,12 @@ def decide(
     history: History,
     now: datetime,
     overrides: Overrides | None = None,
+    *,
+    observe: Callable[[Step], None] = _ignore,
 ) -> Decision:
     """Checks 4, 5 and 6 for an inventory whose signatures are `verdict` and whose content says `claims`.
 
+    `observe` gets each step when it was made, so that a refusal can show how far it went.
     The caller must have checked that both are about the same bytes; that is checked here again. `TrustError` names the
     first check that does not hold; what it must still do is in the module's list from 7 on.
     """
@@ -143,7 +154,7 @@ def decide(
             "AB-TRUST-BAD-SIGNATURE", "the signatures are over another inventory than the one that was read"
         )
     asked = overrides or Overrides()
-    evidence = _Evidence()
+    evidence = _Evidence(observe=observe)
     _report_signatures(verdict, evidence)
     # 4.
     product = _check_product(policy, claims, evidence)
