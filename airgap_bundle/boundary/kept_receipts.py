@@ -10,6 +10,7 @@ import io
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.preflight import is_refusal
 from airgap_bundle.boundary.receipt_json import (
     EMPTY_CONFIG,
     MAX_RECEIPT_BYTES,
@@ -33,7 +34,13 @@ _READ_AT_MOST = 20
 def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receipt, ...]:
     """The receipts of a product with the highest sequences. What is no receipt there is passed over."""
     repository = join_repository(prefix, receipt_repository(product))
-    tags = [tag for tag in registry.list_tags(repository) if _sequence(product, tag) >= 0]
+    try:
+        listed = registry.list_tags(repository)
+    except RegistryError as error:
+        if is_refusal(error):
+            error.hint += f"; receipts are kept in {repository}: it has to exist, or DEST needs the path of a project"
+        raise
+    tags = [tag for tag in listed if _sequence(product, tag) >= 0]
     newest = sorted(tags, key=lambda tag: _sequence(product, tag), reverse=True)[:_READ_AT_MOST]
     return tuple(receipt for tag in newest if (receipt := _read(registry, repository, tag)) is not None)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.receipt_json import EMPTY_CONFIG
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.text import count_text
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airgap_bundle.boundary.presence import Inquirer
-    from airgap_bundle.core.content import Digest
     from airgap_bundle.transfer.plan import PushPlan
 
 # What a registry says of one repository. Everything else (a line that is cut, a registry that is busy) is about all.
@@ -35,8 +36,10 @@ _OF_THE_REGISTRY = frozenset({"AB-REGISTRY-UNAUTHORIZED", "AB-REGISTRY-UNSUPPORT
 _MAX_NAMES = 100
 
 
-def check_writable(plan: PushPlan, inquirer: Inquirer) -> None:
+def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None:
     """Ask for each repository whether it takes a blob that it lacks; `RegistryError` names all that do not.
+
+    `receipts` is the repository that the receipt will go to.
 
     A blob that will be uploaded there is begun, and its upload uses what was begun. Where everything comes from other
     repositories an upload is begun and cancelled. After a refusal all of them are cancelled: nothing is left behind.
@@ -47,20 +50,25 @@ def check_writable(plan: PushPlan, inquirer: Inquirer) -> None:
         for number, repository in enumerate(move.missing):
             goes_there = number == 0 and not move.held
             (uploaded if goes_there else mounted).setdefault(repository, move.digest)
+    # Every receipt has this blob: where it is, receipts were taken before.
+    config = Digest.of(EMPTY_CONFIG)
+    if uploaded and not inquirer.registry.has_blob(receipts, config, len(EMPTY_CONFIG)):
+        mounted[receipts] = config
     questions = mounted | uploaded
-    refused = inquirer.prepare(questions.items(), plan.upload_bytes, is_refusal=_is_refusal)
+    refused = inquirer.prepare(questions.items(), plan.upload_bytes)
     passing = questions if refused else {name: questions[name] for name in mounted.keys() - uploaded.keys()}
     inquirer.cancel((name, digest) for name, digest in sorted(passing.items()) if name not in refused)
     if refused:
-        raise _refusal(plan.destination, refused, len(questions))
+        raise refusal(plan.destination, refused, len(questions))
 
 
-def _is_refusal(error: RegistryError) -> bool:
+def is_refusal(error: RegistryError) -> bool:
     """Whether an error is about one repository, so that the others are worth asking."""
     return error.code in _REFUSALS
 
 
-def _refusal(destination: str, refused: Mapping[str, RegistryError], asked: int) -> RegistryError:
+def refusal(destination: str, refused: Mapping[str, RegistryError], asked: int) -> RegistryError:
+    """One error for all repositories that refuse; `asked` is how many there are."""
     first = refused[min(refused)]
     if first.code in _OF_THE_REGISTRY and len(refused) == asked:
         return first

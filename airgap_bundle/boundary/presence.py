@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.preflight import is_refusal, refusal
 from airgap_bundle.core.errors import BundleError, RegistryError
 from airgap_bundle.core.text import count_text
 from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, needs, plan_blobs
@@ -42,32 +43,50 @@ class Inquirer:
 
     def held_blobs(self, targets: tuple[Target, ...]) -> dict[Digest, frozenset[str]]:
         """For each blob that the targets need, the repositories of theirs that have it."""
+        return self.held_among(
+            (name, digest, size) for digest, sizes in needs(targets).items() for name, size in sizes.items()
+        )
+
+    def held_among(self, wanted: Iterable[tuple[str, Digest, int]]) -> dict[Digest, frozenset[str]]:
+        """Of blobs given by repository, digest and size: for each digest the repositories that have it.
+
+        `RegistryError` names all repositories that do not let themselves be asked.
+        """
+        refused: dict[str, RegistryError] = {}
+        repositories: set[str] = set()
         held: dict[Digest, frozenset[str]] = {}
         # Most blobs are needed by the same few repositories: one set for all of them, as a set takes 200 bytes.
         shared: dict[frozenset[str], frozenset[str]] = {}
 
         def question(repository: str, digest: Digest, size: int) -> Callable[[], None]:
+            repositories.add(repository)
+
             def ask() -> None:
-                if self.registry.has_blob(repository, digest, size):
+                if repository in refused:
+                    return
+                try:
+                    found = self.registry.has_blob(repository, digest, size)
+                except RegistryError as error:
+                    if not is_refusal(error):
+                        raise
+                    refused[repository] = error
+                    return
+                if found:
                     with self._lock:
                         names = held.get(digest, frozenset()) | {repository}
                         held[digest] = shared.setdefault(names, names)
 
             return ask
 
-        self._ask(
-            question(repository, digest, size)
-            for digest, repositories in needs(targets).items()
-            for repository, size in repositories.items()
-        )
+        self._ask(question(repository, digest, size) for repository, digest, size in wanted)
+        if refused:
+            raise refusal(self.registry.name, refused, len(repositories))
         return held
 
     def prepare(
         self,
         blobs: Iterable[tuple[str, Digest]],
         total_bytes: int,
-        *,
-        is_refusal: Callable[[RegistryError], bool],
     ) -> dict[str, RegistryError]:
         """Ask whether these blobs may be pushed to these repositories; those that refuse, and in which words."""
         refused: dict[str, RegistryError] = {}
@@ -152,7 +171,7 @@ def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
 
     A registry may have collected a blob between the upload and now; no tag moves onto an image with a hole.
     """
-    held = inquirer.held_blobs((*plan.targets, *plan.attached))
+    held = inquirer.held_among((name, move.digest, move.size) for move in plan.blobs for name in move.repositories)
     for move in plan.blobs:
         for repository in move.repositories:
             if repository not in held.get(move.digest, frozenset()):

@@ -18,7 +18,7 @@ from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.preflight import check_writable
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
 from airgap_bundle.boundary.receipt import receipt_id
-from airgap_bundle.boundary.receipt_json import dump_receipt
+from airgap_bundle.boundary.receipt_json import dump_receipt, receipt_repository
 from airgap_bundle.boundary.receipt_making import below, make_receipt
 from airgap_bundle.boundary.release import check_may_be_tagged
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
@@ -27,7 +27,7 @@ from airgap_bundle.boundary.verify import Verified, verify_head
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
-from airgap_bundle.transfer.plan import plan_targets
+from airgap_bundle.transfer.plan import join_repository, plan_targets
 from airgap_bundle.transfer.scheduler import Cancellation, working
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ class Push:
         with ExitStack() as lock:
             # 2. and 3.
             prepared = self.prepare(lock)
-            check_writable(prepared.plan, self._inquirer())
+            receipts = join_repository(self.destination.prefix, receipt_repository(prepared.verified.inventory.name))
+            check_writable(prepared.plan, self._inquirer(), receipts=receipts)
             return self._carry_out(prepared)
 
     def _carry_out(self, prepared: Prepared) -> Pushed:

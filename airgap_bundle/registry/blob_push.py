@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _UNAUTHORIZED, _FORBIDDEN, _TOO_LARGE = 401, 403, 413
+# Redirects that keep method and body; followed on the registry itself only.
+_MOVED = frozenset({307, 308})
+_MAX_REDIRECTS = 5
 # The upload session is gone, or stands somewhere else than we think.
 _LOST = frozenset({404, 416})
 # Registries that cannot mount, or not from there, answer with one of these instead of opening a session. What is wrong
@@ -50,12 +53,21 @@ _SMALLER_CHUNKS = (CHUNK_BYTES, 16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024)
 class _AgainError(Exception):
     """The upload has to start anew; `error` is what to say if it was tried often enough."""
 
-    def __init__(self, error: RegistryError, pause: float | None = None, *, adapted: bool = False) -> None:
+    def __init__(
+        self,
+        error: RegistryError,
+        pause: float | None = None,
+        *,
+        adapted: bool = False,
+        moved_to: OpenUpload | None = None,
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.pause = pause
         self.adapted = adapted
         """It will be sent in another way, so that it is no repetition."""
+        self.moved_to = moved_to
+        """The registry wants it there, and nothing of the request was used."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +101,7 @@ class BlobPusher:
             repository=repository,
             scopes=push(prefix + repository) | pull(prefix + source),
             expected=frozenset({_CREATED, _ACCEPTED}) | _NO_MOUNT,
+            follows=True,
         )
         with self._session.call(call) as answer:
             if answer.status == _CREATED:
@@ -112,15 +125,17 @@ class BlobPusher:
         """Upload; see `abilities.Registry.push_blob`. `is_there` is asked before the bytes are sent once more."""
         retries = Retries(self._session.options)
         blob = _Blob(repository=repository, digest=digest, size=size)
-        renewed = 0
+        renewed = redirects = 0
+        moved_to: OpenUpload | None = None
         while True:
-            attempt = self._attempt(blob, moved)
+            attempt = self._attempt(blob, moved, moved_to)
             try:
                 return attempt.run(open_source, buffer)
             except _AgainError as again:
                 attempt.body.undo()
-                error, pause = again.error, again.pause
-                if again.adapted:
+                error, pause, moved_to = again.error, again.pause, again.moved_to
+                redirects += moved_to is not None
+                if again.adapted or (moved_to is not None and redirects <= _MAX_REDIRECTS):
                     continue
                 if error.code == "AB-REGISTRY-UNAUTHORIZED":
                     renewed += 1
@@ -132,9 +147,8 @@ class BlobPusher:
                 self.sessions.forget(repository, digest)
                 return None
 
-    def _attempt(self, blob: _Blob, moved: Callable[[int], None] | None) -> _Attempt:
-        upload = None
-        if self._is_chunked(blob.size, 0):
+    def _attempt(self, blob: _Blob, moved: Callable[[int], None] | None, upload: OpenUpload | None) -> _Attempt:
+        if upload is None and self._is_chunked(blob.size, 0):
             upload = self.sessions.find_again(blob.repository, blob.digest, blob.size)
         upload = upload or self.sessions.open(blob.repository, blob.digest)
         chunk_bytes = blob.size
@@ -184,7 +198,7 @@ class _Attempt:
         self._stack = ExitStack()
         self._call: Call | None = None
         self._header = ""
-        self._count = 0
+        self._start = self._count = 0
         self.body = UploadBody(blob.size, self, held=upload.offset, chunk_bytes=chunk_bytes, moved=moved)
         if chunk_bytes < blob.size:
             pusher.sessions.remember(blob.repository, blob.digest, upload.target)
@@ -216,7 +230,7 @@ class _Attempt:
         """Begin a chunk, or the last or only request. Part of `upload_body.Requests`."""
         blob, headers = self._blob, {"Content-Type": "application/octet-stream"}
         target = self._target
-        if is_last:
+        if is_last and "digest=" not in target:
             target += ("&" if "?" in target else "?") + f"digest={blob.digest}"
         if start or not is_last:
             headers["Content-Range"] = f"{start}-{start + count - 1}"
@@ -228,7 +242,7 @@ class _Attempt:
             scopes=push(self._session.prefix + blob.repository),
             headers=headers,
         )
-        self._count = count
+        self._start, self._count = start, count
         self._header = self._session.authorization(self._call)
         exchange = self._session.begin(self._call, count)
         self._stack.callback(exchange.abandon)
@@ -260,6 +274,10 @@ class _Attempt:
         """What to raise for an answer that is no success; reads and closes it."""
         pause = self._session.asked_pause(answer)
         task, status = self._blob.task, answer.status
+        if status in _MOVED and self._call is not None:
+            target = self._pusher.sessions.location(self._call, answer)
+            there = OpenUpload(target=target, offset=self._start, min_chunk_bytes=self._least)
+            return _AgainError(self._session.refusal(task, answer), moved_to=there)
         if status == _UNAUTHORIZED and self._call is not None:
             renewed = self._session.renew(self._call, answer, self._header)
             error = self._session.refusal(task, answer)

@@ -156,6 +156,7 @@ class RegistryClient:
             headers={"Content-Type": document.descriptor.media_type},
             body=document.raw,
             expected=frozenset({200, 201}),
+            follows=True,
         )
         with self._session.call(call) as answer:
             stated = answer.header("Docker-Content-Digest")
@@ -176,6 +177,7 @@ class RegistryClient:
             repository=repository,
             scopes=push(name) | delete(name),
             expected=_DELETED | _NOT_DELETED,
+            follows=True,
         )
         with self._session.call(call) as answer:
             return answer.status in _DELETED

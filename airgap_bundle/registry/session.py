@@ -1,7 +1,7 @@
 """Requests to one registry with everything around them: login, redirects, patience, and errors that say what was asked.
 
 1. The login goes to the registry's own origin and nowhere else.
-2. Redirects are followed by hand, for reading only; to another host only where the options allow it.
+2. Redirects are followed by hand: for reading to another host only where the options allow it, for writing never.
 3. What may have been bad luck is tried again, for every thread not before the host wants to hear of us again.
 4. What is left is a `RegistryError` that names task, side, host and the registry's own words.
 """
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _MAX_REDIRECTS = 5
 _MOVED = frozenset({301, 302, 303, 307, 308})
+# Those that keep method and body; the others would turn a write into a read.
+_MOVED_AS_IT_IS = frozenset({307, 308})
+_READING = frozenset({"GET", "HEAD"})
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 # 500 is what registries answer to a hiccup of their storage.
@@ -219,7 +222,8 @@ class RegistrySession:
         for _ in range(_MAX_REDIRECTS + 1):
             # The one place where the login is attached: to the registry's own origin, to no other.
             answer = self._send(self._request(call, origin, target, header if origin == self.origin else ""))
-            if answer.status not in _MOVED or not call.follows or answer.status in call.expected:
+            moved = _MOVED if call.method in _READING else _MOVED_AS_IT_IS
+            if answer.status not in moved or not call.follows or answer.status in call.expected:
                 return answer
             answer.close()
             origin, target = self._next(call, answer)
@@ -234,6 +238,13 @@ class RegistrySession:
             raise self.wrong(call.task, f"redirects to {error}", code="AB-NETWORK-REDIRECT") from error
         if origin == self.origin:
             return origin, target
+        if call.method not in _READING:
+            raise self.wrong(
+                call.task,
+                f"redirects what is written to another host, {origin.authority}",
+                code="AB-NETWORK-REDIRECT",
+                hint="if the registry has moved, name the address that it has now",
+            )
         if not self.options.follow_redirects_elsewhere:
             raise self.wrong(
                 call.task,

@@ -197,6 +197,7 @@ class UploadSessions:
             repository=repository,
             scopes=push(name),
             expected=frozenset({_ACCEPTED}),
+            follows=True,
         )
         with self._session.call(call) as answer:
             return self._described(call, answer)
