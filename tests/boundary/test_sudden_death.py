@@ -12,12 +12,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from support.deliveries import Site, deliveries, make_site
 
-if TYPE_CHECKING:
 _TESTS = Path(__file__).parent.parent
 # Counts what makes something durable or visible, and dies before the one with the number that was given.
 _DRIVER = """
