@@ -71,7 +71,7 @@ class LibraryRenderer:
 
     def values(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """See `Renderer`."""
-        return self._fresh().merge_values(_merged(self._given, overrides))
+        return dict(self._fresh().merge_values(_merged(self._given, overrides)))
 
     def render(self, overrides: Mapping[str, Any]) -> dict[str, str]:
         """See `Renderer`."""

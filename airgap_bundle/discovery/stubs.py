@@ -18,7 +18,7 @@ _WHERE = re.compile(r"\b(?:execution error at|template:) \(?[^\s():]+:\d+(?::\d+
 _DOTTED = re.compile(r"(?<![\w/.-])(?:\$?\.?Values\.)?([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)")
 _NIL = re.compile(r"<\$?\.Values\.([\w.]+)>:\s*(?:nil pointer evaluating interface \{\}|wrong type)", re.DOTALL)
 _SCHEMA_AT = re.compile(r"- at '(?P<at>[^']*)': (?P<what>[^\n]*)")
-_PROPERTY = re.compile(r"missing propert(?:y|ies):? (?P<names>'[^']+'(?:, '[^']+')*)")
+_PROPERTY = re.compile(r"missing (?:property|properties):? (?P<names>'[^']+'(?:, '[^']+')*)")
 _WANTED = re.compile(
     r"want (?P<type>string|object|array|boolean|integer|number)|value must be one of '(?P<word>[^']*)'"
 )

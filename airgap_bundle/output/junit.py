@@ -24,7 +24,7 @@ def render_junit(findings: Sequence[Finding], files: Sequence[str], titles: Mapp
     for finding in findings:
         by_file.setdefault(finding.place.file, []).append(finding)
     suites = [_suite(file, found, titles) for file, found in by_file.items()]
-    tests, failures = (sum(suite[n] for suite in suites) for n in (1, 2))
+    tests, failures = sum(suite[1] for suite in suites), sum(suite[2] for suite in suites)
     body = "".join(suite[0] for suite in suites)
     head = f'<testsuites name="airgap-manifest" tests="{tests}" failures="{failures}" errors="0">'
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{body}</testsuites>\n'

@@ -145,7 +145,7 @@ def test_files_that_are_missing_or_no_files_are_errors(tmp_path: Path) -> None:
     assert codes("workloads: [{kubernetes: directory}, {compose: file}]\ncharts: [{chart: ./directory}]", file) == []
     assert codes("workloads: [{compose: directory}]", file) == ["AGM012"]
     assert codes("charts: [{chart: a.tgz}]", file) == ["AGM012"]
-    assert codes("images: [a.example/b:1]\nverify: [{match: 'a/*', key: none.pub}]", file) == ["AGM012"]
+    assert codes("images: [a.example/b:1]\nverify: [{match: 'a.example/*', key: none.pub}]", file) == ["AGM012"]
 
 
 def test_each_rule_has_its_own_code_and_a_page_with_its_title() -> None:
