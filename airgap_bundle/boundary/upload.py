@@ -63,7 +63,9 @@ class Uploader:
     _probe: threading.Lock = field(default_factory=threading.Lock)
     _mounts: bool | None = None
     _waiting: dict[int, int] = field(default_factory=dict)
-    _users: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
+    _users: dict[Digest, Target | None] = field(default_factory=dict)
+    _shared: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
+    """For blobs of several images, those of each repository; `_users` has None for them. Most blobs have one user."""
     _documents: dict[Digest, bytes] = field(default_factory=dict, repr=False)
     _missing: frozenset[tuple[str, Digest]] = frozenset()
 
@@ -75,9 +77,19 @@ class Uploader:
             blobs = {blob.digest for blob in target.blobs}
             self._waiting[id(target)] = len(blobs)
             for digest in blobs:
-                self._users.setdefault((target.repository, digest), []).append(target)
+                self._note_user(digest, target)
         for target in (*self.plan.targets, *self.plan.attached):
             self._documents |= {document.descriptor.digest: document.raw for document in target.documents}
+
+    def _note_user(self, digest: Digest, target: Target) -> None:
+        if digest not in self._users:
+            self._users[digest] = target
+            return
+        first = self._users[digest]
+        if first is not None:
+            self._shared[first.repository, digest] = [first]
+            self._users[digest] = None
+        self._shared.setdefault((target.repository, digest), []).append(target)
 
     def heavy_jobs(self) -> Iterator[Callable[[memoryview], None]]:
         """One job for each large blob that has to be sent. For a file."""
@@ -223,10 +235,12 @@ class Uploader:
         """A blob is in: put the images that waited for nothing else."""
         complete = []
         with self._lock:
-            for target in self._users.get((repository, digest), ()):
-                self._waiting[id(target)] -= 1
-                if self._waiting[id(target)] == 0:
-                    complete.append(target)
+            only = self._users.get(digest)
+            for target in [only] if only is not None else self._shared.get((repository, digest), ()):
+                if target.repository == repository:
+                    self._waiting[id(target)] -= 1
+                    if self._waiting[id(target)] == 0:
+                        complete.append(target)
         for target in complete:
             self.light.add(self._putting(target))
 

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Shows that costs grow with the number of images and not faster: plan, build, verify and push again, at several sizes.
+
+    tests/benchmarks/scale.py                 100, 1,000 and 10,000 images of ten blobs each, eight of them layers
+    tests/benchmarks/scale.py 100 400 1600
+
+Each size runs in a process of its own, so that its memory is its own. Content is made in memory and the destination of
+the push is a stand-in that has everything, so what is timed is this program alone. Prints seconds, microseconds a blob
+and the peak of memory after each step; the last line compares the largest size with the smallest.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push
+from airgap_bundle.boundary.upload import Uploader
+from airgap_bundle.bundle.inventory import BlobEntry, Item
+from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
+from airgap_bundle.connected.contents import Contents
+from airgap_bundle.connected.export import build_file, plan_export
+from airgap_bundle.connected.fetching import Fetcher
+from airgap_bundle.connected.supplies import FromMemory
+from airgap_bundle.core.content import Descriptor, Digest
+from airgap_bundle.core.oci import OCI_CONFIG, OCI_MANIFEST, parse_document
+from airgap_bundle.core.report import Place, silent
+from airgap_bundle.manifest.locked import Lock
+from airgap_bundle.transfer.paths import PathMap
+from airgap_bundle.transfer.plan import plan_targets
+from airgap_bundle.transfer.reading import read_all
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
+
+if TYPE_CHECKING:
+    from airgap_bundle.connected.sources import Sources
+    from airgap_bundle.core.oci import Document
+    from airgap_bundle.registry.abilities import Registry
+
+LAYERS = 8
+SIZES = (100, 1_000, 10_000)
+BLOBS_PER_IMAGE = LAYERS + 2
+
+
+class Full:
+    """A destination that has everything."""
+
+    name = "registry.internal"
+
+    def __init__(self, items: dict[str, Descriptor]) -> None:
+        self._items = items
+
+    def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
+        return True
+
+    def head_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:
+        return self._items[repository]
+
+    def close(self) -> None:
+        pass
+
+
+class NoSources:
+    def close(self) -> None:
+        pass
+
+
+class Laps:
+    """Times the steps of one size."""
+
+    def __init__(self, images: int) -> None:
+        self.steps: dict[str, dict[str, float]] = {}
+        self._blobs = images * BLOBS_PER_IMAGE
+        self._start = time.perf_counter()
+
+    def lap(self, what: str) -> None:
+        """The step that ends now."""
+        now = time.perf_counter()
+        seconds = now - self._start
+        self.steps[what] = {
+            "seconds": seconds,
+            "each": seconds / self._blobs * 1e6,
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        self._start = time.perf_counter()
+
+
+def make(images: int) -> Contents:
+    """Images of small layers, none of them shared: the most blobs for the least bytes."""
+    items: list[Item] = []
+    blobs: list[list[BlobEntry]] = [[], []]
+    supplies: dict[Digest, Any] = {}
+    pairs: list[tuple[Item, tuple[Document, ...]]] = []
+    for number in range(images):
+        layers = []
+        for each in range(LAYERS):
+            data = f"layer {number} {each} ".encode() * 10
+            digest = Digest.of(data)
+            supplies[digest] = FromMemory(data)
+            blobs[1].append(BlobEntry(digest=digest, size=len(data)))
+            layers.append(
+                {"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": len(data)}
+            )
+        config = json.dumps({"number": number, "architecture": "amd64", "os": "linux"}).encode()
+        raw = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": OCI_MANIFEST,
+                "config": {"mediaType": OCI_CONFIG, "digest": Digest.of(config), "size": len(config)},
+                "layers": layers,
+            }
+        ).encode()
+        document = parse_document(raw)
+        for data in (raw, config):
+            digest = Digest.of(data)
+            supplies[digest] = FromMemory(data)
+            blobs[0].append(BlobEntry(digest=digest, size=len(data)))
+        item = Item(
+            kind="image",
+            source=f"docker.io/acme/image{number}:1",
+            path=f"docker.io/acme/image{number}",
+            tag="1",
+            digest=document.descriptor.digest,
+            media_type=OCI_MANIFEST,
+            size=len(raw),
+        )
+        items.append(item)
+        pairs.append((item, (document,)))
+    return Contents(items=tuple(items), blobs=(*blobs[0], *blobs[1]), supplies=supplies, images=tuple(pairs))
+
+
+def export(images: int, out: Path) -> dict[str, dict[str, float]]:
+    """Plan and build."""
+    contents = make(images)
+    laps = Laps(images)
+    lock = Lock(name="scale", version="1", created=1, sequence=1, manifest_digest=Digest.of(b"x"))
+    plan = plan_export(b"manifest: 1\n", lock, contents)
+    laps.lap("plan")
+    fetcher = Fetcher(
+        supplies=contents.supplies,
+        sources=cast("Sources", NoSources()),
+        directory=Path(),
+        place=Place(file="scale.yaml"),
+        report=silent,
+        cancellation=Cancellation(),
+    )
+    with ThreadPoolExecutor(4) as executor:
+        build_file(plan, out, fetcher, (), executor=executor, workers=4)
+    laps.lap("build")
+    return laps.steps
+
+
+def check(images: int, bundle: Path) -> dict[str, dict[str, float]]:
+    """Verify but for the signatures."""
+    laps = Laps(images)
+    with closing(FileMedium(bundle)) as medium, ThreadPoolExecutor(2) as executor:
+        reader = opened(medium)
+        laps.lap("open")
+        read_all(reader, executor, 2, silent)
+        laps.lap("verify")
+    return laps.steps
+
+
+def push_again(images: int, bundle: Path) -> dict[str, dict[str, float]]:
+    """Plan a push and carry it out, to a destination that has everything."""
+    laps = Laps(images)
+    with closing(FileMedium(bundle)) as medium, ThreadPoolExecutor(16) as executor:
+        reader = opened(medium)
+        targets = plan_targets(reader.inventory, Digest.of(b"id"), reader.load, prefix="m", path_map=PathMap())
+        laps.lap("read documents")
+        registry = cast("Registry", Full({each.repository: each.top.descriptor for each in targets}))
+        inquirer = Inquirer(registry=registry, executor=executor, workers=16)
+        plan = plan_push(reader.inventory, targets, destination="registry.internal/m", inquirer=inquirer)
+        laps.lap("plan push")
+        cancellation = Cancellation()
+        uploader = Uploader(plan=plan, reader=reader, registry=registry, report=silent, cancellation=cancellation)
+        run_all(
+            uploader.heavy_jobs(),
+            executor=executor,
+            workers=4,
+            cancellation=cancellation,
+            light=uploader.light,
+            light_workers=12,
+        )
+        laps.lap("push")
+        check_presence(plan, inquirer)
+        laps.lap("ask again")
+    return laps.steps
+
+
+def opened(medium: FileMedium) -> BundleReader:
+    """The bundle, its head checked."""
+    head = read_head(medium)
+    reader = BundleReader(medium, head, read_inventory(head, medium.name))
+    reader.check_head()
+    reader.check_length()
+    return reader
+
+
+COMMANDS = {"export": export, "check": check, "push": push_again}
+
+
+def measure(images: int, work: Path) -> dict[str, dict[str, float]]:
+    """Every command at one size, each in a process of its own."""
+    bundle = work / f"{images}.tar"
+    steps: dict[str, dict[str, float]] = {}
+    for command in COMMANDS:
+        done = subprocess.run(
+            [sys.executable, __file__, command, str(images), str(bundle)], check=True, stdout=subprocess.PIPE
+        )
+        steps |= json.loads(done.stdout)
+    print(f"\n{images} images, {images * BLOBS_PER_IMAGE} blobs, {bundle.stat().st_size / 1e6:.0f} MB")
+    for what, step in steps.items():
+        print(f"  {what:16}{step['seconds']:>8.2f} s{step['each']:>8.0f} us a blob{step['peak']:>7.0f} MB")
+    bundle.unlink()
+    return steps
+
+
+def main() -> None:
+    """Measure the sizes given, or run one command of one size for the process that asks."""
+    if len(sys.argv) == 4 and sys.argv[1] in COMMANDS:
+        print(json.dumps(COMMANDS[sys.argv[1]](int(sys.argv[2]), Path(sys.argv[3]))))
+        return
+    sizes = [int(text) for text in sys.argv[1:]] or list(SIZES)
+    with tempfile.TemporaryDirectory(prefix="airgap-scale-") as work:
+        found = {size: measure(size, Path(work)) for size in sizes}
+    first, last = min(sizes), max(sizes)
+    print(f"\n{last} against {first} images, time for each blob:")
+    for what, step in found[last].items():
+        print(f"  {what:16}{step['each'] / found[first][what]['each']:>6.2f} times")
+
+
+if __name__ == "__main__":
+    main()
