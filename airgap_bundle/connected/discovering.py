@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.confirming import confirm
-from airgap_bundle.discovery.discover import discover_path
+from airgap_bundle.discovery.discover import tasks
 from airgap_bundle.discovery.finds import Certainty, Discovery, gathered
 from airgap_bundle.manifest.model import read_document
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 def discover_paths(paths: Sequence[Path], values: Sequence[Path] = (), allow_hosts: Sequence[str] = ()) -> Discovery:
     """What is in all of them. Risks that are only about hosts matched by `allow_hosts` are left out."""
     texts = [read_document(path).decode("utf-8", "replace") for path in values]
-    found = gathered([discover_path(path, texts) for path in paths])
+    work = [task for path in paths for task in tasks(path, texts)]
+    # Rendering happens in other processes: as many at a time as there are processors.
+    with ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, len(work)))) as executor:
+        found = gathered(executor.map(lambda task: task(), work))
     return replace(found, risks=tuple(r for r in found.risks if not any(fnmatchcase(r.host, p) for p in allow_hosts)))
 
 

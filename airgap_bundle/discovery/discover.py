@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.errors import AirgapError, DocumentError, UsageError
+from airgap_bundle.core.errors import AirgapError, UsageError
 from airgap_bundle.discovery import kubernetes
 from airgap_bundle.discovery.charts import discover_chart
 from airgap_bundle.discovery.compose import discover_compose, is_compose
@@ -14,7 +15,7 @@ from airgap_bundle.manifest.looseyaml import entry, parse_bytes, text_of
 from airgap_bundle.manifest.model import read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from airgap_bundle.manifest.yamltext import Node
@@ -28,16 +29,25 @@ def discover_path(path: Path, values: Sequence[str] = ()) -> Discovery:
 
     Raises `UsageError` where there is nothing, or a file named alone is of no known kind.
     """
+    return gathered([task() for task in tasks(path, values)])
+
+
+def tasks(path: Path, values: Sequence[str] = ()) -> list[Callable[[], Discovery]]:
+    """The same as separate pieces of work, which may be done at the same time."""
     if path.is_dir():
-        return gathered(_directory(path, values))
-    result = _file(path, values)
-    if result is None:
-        raise UsageError(
-            "AB-USAGE-DISCOVER",
-            f"{path} is no chart, Compose file, Kubernetes manifest, Dockerfile or list of images",
-            hint="name the file that says what is deployed",
-        )
-    return result
+        return list(_directory(path, values))
+
+    def alone() -> Discovery:
+        result = _file(path, values)
+        if result is None:
+            raise UsageError(
+                "AB-USAGE-DISCOVER",
+                f"{path} is no chart, Compose file, Kubernetes manifest, Dockerfile or list of images",
+                hint="name the file that says what is deployed",
+            )
+        return result
+
+    return [alone]
 
 
 def discover_workload(kind: str, path: Path) -> Discovery:
@@ -54,36 +64,32 @@ def discover_workload(kind: str, path: Path) -> Discovery:
     return gathered([kubernetes.discover_manifest(file) for file in files])
 
 
-def _directory(path: Path, values: Sequence[str]) -> Iterator[Discovery]:
+def _directory(path: Path, values: Sequence[str]) -> Iterator[Callable[[], Discovery]]:
     if (path / "Chart.yaml").is_file():
-        yield _guarded(path, values)
+        yield partial(_guarded, path, values)
         return
     if kubernetes.kustomization_in(path):
-        yield kubernetes.discover_kustomization(path, discover_chart)
+        yield partial(kubernetes.discover_kustomization, path, discover_chart)
         return
     taken: set[Path] = set()
     for file in kubernetes.files_below(path):
         if any(parent in taken for parent in file.parents):
             continue
-        chart = next(
-            (one for one in reversed(file.parents) if one.is_relative_to(path) and (one / "Chart.yaml").is_file()), None
-        )
-        kustomized = next(
-            (
-                one
-                for one in file.parents
-                if one != path and one.is_relative_to(path) and kubernetes.kustomization_in(one)
-            ),
-            None,
-        )
+        chart = _outermost(file, path, lambda one: (one / "Chart.yaml").is_file())
+        kustomized = _outermost(file, path, lambda one: kubernetes.kustomization_in(one) is not None)
         if chart is not None:
             taken.add(chart)
-            yield _guarded(chart, values)
+            yield partial(_guarded, chart, values)
         elif kustomized is not None:
             taken.add(kustomized)
-            yield kubernetes.discover_kustomization(kustomized, discover_chart)
+            yield partial(kubernetes.discover_kustomization, kustomized, discover_chart)
         else:
-            yield _guarded(file, values)
+            yield partial(_guarded, file, values)
+
+
+def _outermost(file: Path, top: Path, wanted: Callable[[Path], bool]) -> Path | None:
+    """The outermost directory between `top` and the file that is what is wanted."""
+    return next((one for one in reversed(file.parents) if one.is_relative_to(top) and wanted(one)), None)
 
 
 def _guarded(path: Path, values: Sequence[str]) -> Discovery:
@@ -130,6 +136,3 @@ def _yaml(path: Path) -> Discovery | None:
 def _is_kubernetes(document: Node) -> bool:
     api_version = text_of(entry(document, "apiVersion"))
     return bool(api_version and text_of(entry(document, "kind"))) and not api_version.startswith("airgap-bundle/")
-
-
-__all__ = ["Discovery", "DocumentError", "discover_path", "discover_workload"]

@@ -125,7 +125,8 @@ def bare_environment(home: str) -> dict[str, str]:
         "http_proxy": nowhere,
         "https_proxy": nowhere,
         "NO_PROXY": "",
-        # Go collects its garbage in time instead of running into the limit.
+        # Go collects its garbage seldom while there is room, and in time instead of running into the limit.
+        "GOGC": "400",
         "GOMEMLIMIT": "1GiB",
     }
 
