@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.charts import chart_files, deployment, needs_helm, write_chart
-from support.images import single_image
+from support.images import _manifest, single_image
 from support.trip import Trip, make_trip
 
+from airgap_bundle.connected.chart_package import CHART_LAYER
+from airgap_bundle.core.oci import HELM_CONFIG
+from airgap_bundle.discovery.archive import pack
 from airgap_bundle.manifest.lock import Lock, parse_lock
 
 if TYPE_CHECKING:
@@ -114,3 +117,24 @@ def test_an_image_that_was_found_and_does_not_exist_fails_the_lock(trip: Trip) -
     said = trip.lock()
     assert said.status == 5
     assert "acme/none:1 does not exist" in said.text
+
+
+@needs_helm
+def test_what_was_brought_along_arrives_inside(trip: Trip) -> None:
+    write_app(trip)
+    write_manifest(trip, "charts: [{chart: ./chart}]\n")
+    trip.pushed(trip.build())
+    assert trip.inside("acme/web", "1") is not None
+    assert trip.inside("acme/extra", "1") is None
+
+
+@needs_helm
+def test_a_chart_in_a_registry_is_searched_too(trip: Trip) -> None:
+    address = trip.source.address
+    package = pack(chart_files({"web.yaml": deployment("web", f"{address}/acme/web:1")}), "app")
+    chart = _manifest(
+        "chart", config=(HELM_CONFIG, b'{"name":"app","version":"1.0.0"}'), layers=[(CHART_LAYER, package, {})]
+    )
+    trip.put({("charts/app", "1.0.0"): chart})
+    write_manifest(trip, f"charts: [{{chart: 'oci://{address}/charts/app', version: 1.0.0}}]\n")
+    assert images(lock(trip)) == ["acme/web:1"]
