@@ -21,7 +21,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, BinaryIO
 
-from airgap_bundle.boundary.audit_record import MAX_LINE_BYTES, ORIGIN, AuditRecord, dump_record, parse_record
+from airgap_bundle.boundary.audit_record import (
+    MAX_LINE_BYTES,
+    ORIGIN,
+    AuditRecord,
+    dump_record,
+    glance,
+    parse_record,
+)
 from airgap_bundle.boundary.receipt import AuditHead
 from airgap_bundle.boundary.state import sync_directory
 from airgap_bundle.core.content import Digest
@@ -241,6 +248,9 @@ def _lines(file: BinaryIO, whole: int) -> Iterator[bytes]:
 
 def _check_line(chain: _Chain, line: bytes, number: int) -> None:
     expected = chain.head.records + 1
+    if glance(line) == (expected, chain.head.digest.encoded):
+        chain.head = AuditHead(records=expected, digest=Digest.of(line))
+        return
     try:
         record = parse_record(line)
     except InvalidValueError as error:

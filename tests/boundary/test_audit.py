@@ -14,7 +14,7 @@ from support.child import run_child, start_child
 from support.receipts import NOON, digest
 
 from airgap_bundle.boundary.audit import Audit, verify
-from airgap_bundle.boundary.audit_record import MAX_LINE_BYTES, ORIGIN, parse_record
+from airgap_bundle.boundary.audit_record import MAX_LINE_BYTES, ORIGIN, AuditRecord, dump_record, glance, parse_record
 from airgap_bundle.boundary.receipt import AuditHead
 from airgap_bundle.core.errors import HostError, InvalidValueError
 
@@ -299,3 +299,50 @@ def test_a_trail_that_cannot_be_read_is_not_called_whole(tmp_path: Path) -> None
 def test_a_record_of_a_newer_version_is_not_one_of_ours(trail: Path) -> None:
     with pytest.raises(InvalidValueError, match="version"):
         parse_record(_lines(trail)[0].replace(b"audit.v1", b"audit.v2"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "plain",
+        'quote " backslash \\ slash /',
+        "größer → 🔑",
+        "\x1b[2J\n\t",
+        "}{][,:",
+        '","sequence":7,"x":"',
+        "x" * 5000,
+    ],
+)
+def test_a_glance_at_a_line_sees_what_reading_it_sees(text: str) -> None:
+    record = AuditRecord(
+        sequence=7,
+        previous=digest("before"),
+        time=NOON,
+        event="push-begun",
+        product=text,
+        destination=text,
+        details={"a": text, "b.c": text},
+    )
+    line = dump_record(record)
+    assert glance(line) == (7, record.previous.encoded)
+    assert parse_record(line).sequence == 7
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"sequence":7', b'"sequence":07'),
+        (b'"sequence":7', b'"sequence":7.0'),
+        (b'"product":""', b'"product":"","product":""'),
+        (b'"details":{}', b'"details":{"1":"x"}'),
+        (b'"details":{}', b'"details":{"x":1}'),
+        (b"}\n", b"} \n"),
+        (b'"_type"', b'"_type" '),
+        (b"Z", b"z"),
+    ],
+)
+def test_a_glance_is_not_enough_for_anything_else(old: bytes, new: bytes) -> None:
+    line = dump_record(AuditRecord(sequence=7, previous=digest("before"), time=NOON, event="push-begun"))
+    assert glance(line) is not None
+    assert glance(line.replace(old, new)) is None
