@@ -6,7 +6,9 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.boundary.preflight import is_refusal, refusal
+from airgap_bundle.core.errors import BundleError, RegistryError
+from airgap_bundle.core.text import count_text
 from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, needs, plan_blobs
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
@@ -46,14 +48,30 @@ class Inquirer:
         )
 
     def held_among(self, wanted: Iterable[tuple[str, Digest, int]]) -> dict[Digest, frozenset[str]]:
-        """Of blobs given by repository, digest and size: for each digest the repositories that have it."""
+        """Of blobs given by repository, digest and size: for each digest the repositories that have it.
+
+        `RegistryError` names all repositories that do not let themselves be asked.
+        """
+        refused: dict[str, RegistryError] = {}
+        repositories: set[str] = set()
         held: dict[Digest, frozenset[str]] = {}
         # Most blobs are needed by the same few repositories: one set for all of them, as a set takes 200 bytes.
         shared: dict[frozenset[str], frozenset[str]] = {}
 
         def question(repository: str, digest: Digest, size: int) -> Callable[[], None]:
+            repositories.add(repository)
+
             def ask() -> None:
-                if self.registry.has_blob(repository, digest, size):
+                if repository in refused:
+                    return
+                try:
+                    found = self.registry.has_blob(repository, digest, size)
+                except RegistryError as error:
+                    if not is_refusal(error):
+                        raise
+                    refused[repository] = error
+                    return
+                if found:
                     with self._lock:
                         names = held.get(digest, frozenset()) | {repository}
                         held[digest] = shared.setdefault(names, names)
@@ -61,13 +79,38 @@ class Inquirer:
             return ask
 
         self._ask(question(repository, digest, size) for repository, digest, size in wanted)
+        if refused:
+            raise refusal(self.registry.name, refused, len(repositories))
         return held
 
-    def prepare(self, blobs: Iterable[tuple[str, Digest]], total_bytes: int) -> None:
-        """Ask whether these blobs may be pushed to these repositories; `RegistryError` where one may not."""
+    def prepare(
+        self,
+        blobs: Iterable[tuple[str, Digest]],
+        total_bytes: int,
+    ) -> dict[str, RegistryError]:
+        """Ask whether these blobs may be pushed to these repositories; those that refuse, and in which words."""
+        refused: dict[str, RegistryError] = {}
 
         def question(repository: str, digest: Digest) -> Callable[[], None]:
-            return lambda: self.registry.prepare_push(repository, digest, total_bytes=total_bytes)
+            def ask() -> None:
+                try:
+                    self.registry.prepare_push(repository, digest, total_bytes=total_bytes)
+                except RegistryError as error:
+                    if not is_refusal(error):
+                        raise
+                    with self._lock:
+                        refused[repository] = error
+
+            return ask
+
+        self._ask(question(repository, digest) for repository, digest in blobs)
+        return refused
+
+    def cancel(self, blobs: Iterable[tuple[str, Digest]]) -> None:
+        """Let go of what was prepared and will not be pushed."""
+
+        def question(repository: str, digest: Digest) -> Callable[[], None]:
+            return lambda: self.registry.cancel_push(repository, digest)
 
         self._ask(question(repository, digest) for repository, digest in blobs)
 
@@ -92,9 +135,11 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
     """Ask what is there, and say what will be done.
 
     A signature tag that names something else at the destination is a conflict (`RegistryError`): it is somebody's
-    evidence, and never overwritten.
+    evidence, and never overwritten. A delta whose base is not there is a `BundleError`.
     """
     held = inquirer.held_blobs(targets)
+    blobs = plan_blobs(inventory, needs(targets), held)
+    _check_base(inventory, blobs, destination)
     main = tuple(target for target in targets if target.item.kind != "attached")
     attached = tuple(target for target in targets if target.item.kind == "attached")
     tagged = [target for target in targets if target.item.tag]
@@ -107,7 +152,7 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
         destination=destination,
         targets=main,
         attached=attached,
-        blobs=plan_blobs(inventory, needs(targets), held),
+        blobs=blobs,
         tags=tuple(
             TagMove(
                 repository=target.repository,
@@ -119,19 +164,6 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
             if target.item.tag
         ),
     )
-
-
-def check_writable(plan: PushPlan, inquirer: Inquirer) -> None:
-    """Ask once for each project whether it takes what it lacks, before anything long begins.
-
-    Rights and quotas belong to the first part of a repository's name in most registries. What is opened for the
-    question is used by the upload that follows, so that nothing is left behind.
-    """
-    wanted: dict[str, tuple[str, Digest]] = {}
-    for move in plan.blobs:
-        if not move.held and move.missing:
-            wanted.setdefault(move.missing[0].partition("/")[0], (move.missing[0], move.digest))
-    inquirer.prepare(wanted.values(), plan.upload_bytes)
 
 
 def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
@@ -181,6 +213,20 @@ def _lost(destination: str, repository: str, digest: Digest | str) -> RegistryEr
         f"{destination} no longer has {digest} in {repository} although it was there a moment ago",
         hint="is its garbage collection running? Run the same command again; what is there is not sent twice",
     )
+
+
+def _check_base(inventory: Inventory, blobs: tuple[BlobMove, ...], destination: str) -> None:
+    """What a delta leaves out has to be there already."""
+    assumed = {entry.digest for entry in inventory.assumed}
+    lacking = [move.digest for move in blobs if move.digest in assumed and not move.held]
+    if lacking:
+        bases = ", ".join(inventory.base) or "a bundle that it does not name"
+        raise BundleError(
+            "AB-BUNDLE-BASE",
+            f"the bundle builds on {bases}, and {destination} lacks {count_text(len(lacking), 'blob')} of that, "
+            f"such as {lacking[0]}",
+            hint="import the base first, to the same destination and with the same --map, or ask for a full bundle",
+        )
 
 
 def _without_buffer(question: Callable[[], None]) -> Callable[[memoryview], None]:
