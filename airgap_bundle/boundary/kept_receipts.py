@@ -45,16 +45,26 @@ def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receip
     return tuple(receipt for tag in newest if (receipt := _read(registry, repository, tag)) is not None)
 
 
-def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str, raw: bytes) -> None:
-    """Put a receipt into DEST under its id; the same one again changes nothing."""
+def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str, raw: bytes) -> bool:
+    """Put a receipt into DEST under its id; the same one again changes nothing.
+
+    `False` where an earlier one of the same import stays, as the registry does not let tags move. It says the same of
+    what counts in a registry: which bundle came, and with which sequence.
+    """
     repository = join_repository(prefix, receipt_repository(product))
     config, layer, manifest = receipt_artifact(raw)
     present = registry.head_manifest(repository, receipt_id)
     if present is not None and present.digest == manifest.descriptor.digest:
-        return
+        return True
     _push(registry, repository, config, EMPTY_CONFIG)
     _push(registry, repository, layer, raw)
-    registry.put_manifest(repository, receipt_id, manifest)
+    try:
+        registry.put_manifest(repository, receipt_id, manifest)
+    except RegistryError as error:
+        if present is None or error.code != "AB-REGISTRY-IMMUTABLE-TAG":
+            raise
+        return False
+    return True
 
 
 def _push(registry: Registry, repository: str, blob: Descriptor, data: bytes) -> None:

@@ -229,7 +229,12 @@ class Push:
             held=self.hold,
         )
         receipt = self.ledger.finish(begun, receipt)
-        keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
+        kept = keep_receipt(self.registry, self.destination.prefix, inventory.name, receipt.id, dump_receipt(receipt))
+        if not kept:
+            message = (
+                f"{destination} keeps the receipt of an earlier run, as its tags do not move; the ledger has this one"
+            )
+            self.report(Remark(severity=Severity.WARNING, message=message))
         files = staged.put if staged is not None else ()
         return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files, held=self.hold)
 
