@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from support.certificates import Authority, authority
 from support.clients import Logins, login, options
 from support.registries import debian_registry
-from support.scripted_server import Received, ScriptedServer, answer
+from support.tokens import with_tokens
 
 from airgap_bundle.core.content import BytesSource, Digest, copy_verified, new_buffer
 from airgap_bundle.core.errors import RegistryError
@@ -161,59 +155,6 @@ def test_no_password_does_not_either(locked: str) -> None:
         with pytest.raises(RegistryError) as caught:
             registry.list_tags("team/app")
     assert caught.value.code == "AB-REGISTRY-UNAUTHORIZED"
-
-
-class TokenServer:
-    """Issues tokens that the registry checks by itself, for whoever knows alice's password."""
-
-    def __init__(self, trusted: Authority, life_seconds: int) -> None:
-        certificate_file, key_file = trusted.issue("tokens")
-        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        self._key = key
-        lines = certificate_file.read_text().splitlines()
-        self._chain = ["".join(line for line in lines if not line.startswith("-"))]
-        self._life = life_seconds
-        self.scopes: list[tuple[str, ...]] = []
-
-    def __call__(self, request: Received) -> bytes:
-        if request.headers.get("authorization") != login().basic:
-            return answer(401, '{"errors": [{"code": "UNAUTHORIZED", "message": "who are you"}]}')
-        scopes = parse_qs(urlsplit(request.target).query).get("scope", [])
-        self.scopes.append(tuple(scopes))
-        access = []
-        for scope in scopes:
-            kind, name, actions = scope.split(":")
-            access.append({"type": kind, "name": name, "actions": actions.split(",")})
-        now = int(time.time())
-        claims = {"iss": "issuer", "aud": "registry", "sub": "alice", "iat": now, "nbf": now - 5}
-        token = self._sign({**claims, "exp": now + self._life, "jti": str(len(self.scopes)), "access": access})
-        return answer(200, json.dumps({"token": token, "expires_in": self._life}))
-
-    def _sign(self, claims: dict[str, Any]) -> str:
-        header = {"typ": "JWT", "alg": "ES256", "x5c": self._chain}
-        signed = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
-        r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{_base64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-@contextlib.contextmanager
-def with_tokens(path: Path, life_seconds: int) -> Iterator[tuple[str, str, TokenServer]]:
-    """A registry, the host of its tokens, and what issues them."""
-    trusted = authority(path / "authority")
-    tokens = TokenServer(trusted, life_seconds)
-    with ScriptedServer() as server:
-        server.always("GET", "/token", tokens)
-        realm = f"http://{server.address}/token"
-        more = (
-            f"auth: {{token: {{realm: {realm}, service: registry, issuer: issuer, rootcertbundle: {trusted.ca_file}}}}}"
-        )
-        with debian_registry(path / "registry", more) as address:
-            yield address, server.address, tokens
 
 
 def test_tokens_open_and_mounts_ask_for_both_repositories(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 20.0
 _CONFIGURATION = """version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}{storage}}}
 http: {{addr: "{address}"}}
 """
 
@@ -36,10 +36,10 @@ def embedded_registry(
 
 
 @contextlib.contextmanager
-def debian_registry(path: Path, more: str = "") -> Iterator[str]:
+def debian_registry(path: Path, more: str = "", *, storage: str = "") -> Iterator[str]:
     """Debian's docker-registry over a directory, on a free port: its `HOST:PORT`. Skips where it is not installed.
 
-    `more` is added to its configuration.
+    `more` is added to its configuration, `storage` to that of its storage.
     """
     program = shutil.which("docker-registry")
     if program is None:
@@ -47,7 +47,7 @@ def debian_registry(path: Path, more: str = "") -> Iterator[str]:
     address = f"127.0.0.1:{free_port()}"
     path.mkdir(parents=True, exist_ok=True)
     configuration = path / "config.yml"
-    configuration.write_text(_CONFIGURATION.format(root=path / "data", address=address) + more)
+    configuration.write_text(_CONFIGURATION.format(root=path / "data", address=address, storage=storage) + more)
     with (path / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(configuration)], stdout=log, stderr=log)
         try:
