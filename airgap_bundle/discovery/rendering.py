@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 60.0
 # Loading the library, and writing the answer.
 _GRACE_SECONDS = 20.0
-_UNREAD = re.compile(
-    r"(?:^|/charts/[^/]+/|^charts/[^/]+/)crds/|\.md$|(?:^|/)(?:ci|tests|changelog)/[^/]+\.(?:yaml|md)$"
-)
+_UNREAD = re.compile(r"(?:^|^charts/[^/]+/|/charts/[^/]+/)(?:crds|ci|tests|changelog)/|^[^/]*\.md$|/[^/]*\.md$")
 
 
 def can_render() -> bool:

@@ -117,6 +117,15 @@ def test_tests_travel_only_with_everything() -> None:
 
 
 @needs_helm
+def test_templates_below_tests_are_rendered_and_prose_and_schemas_are_not_needed() -> None:
+    template = "{{ if .Values.test.enabled }}\n" + deployment("t", "ghcr.io/acme/test:1") + "{{ end }}"
+    files = chart_files({"tests/t.yaml": template}, "test: {enabled: false}")
+    files |= {"crds/x.yaml": b"kind: [", "README.md": b"# app", "charts/sub/crds/y.yaml": b"", "ci/v.yaml": b""}
+    assert listed(found(files)) == {"ghcr.io/acme/test:1": "switch"}
+    assert set(rendering.needed_files(make_chart(files))) == {"Chart.yaml", "values.yaml", "templates/tests/t.yaml"}
+
+
+@needs_helm
 def test_subcharts_are_searched_and_missing_ones_said() -> None:
     sub = chart_files({"s.yaml": deployment("s", "ghcr.io/acme/sub:1")}, name="sub")
     packed = chart_files({"p.yaml": deployment("p", "ghcr.io/acme/packed:1")}, name="packed")
