@@ -67,7 +67,8 @@ class Destination:
         if self.directory is not None:
             from airgap_bundle.registry.store import DirectoryRegistry  # noqa: PLC0415 - needed for dir: only
 
-            return DirectoryRegistry(self.directory)
+            # A plan, and a push that is refused, leave no directory behind.
+            return DirectoryRegistry(self.directory, make=False)
         from airgap_bundle.registry.client import RegistryClient  # noqa: PLC0415 - needed for the network only
 
         return RegistryClient(self.host, options)

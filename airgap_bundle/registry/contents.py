@@ -45,14 +45,33 @@ _HARMLESS_NAMES = frozenset({"lost+found"})
 
 
 class Contents:
-    """The content of a registry directory, by digest. Safe for many threads and many processes."""
+    """The content of a registry directory, by digest. Safe for many threads and many processes.
 
-    def __init__(self, root: Path) -> None:
+    A directory that does not exist yet is made at once or, without `make`, by the first that writes to it.
+    """
+
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         self.root = root
-        self.scratch = root / "scratch"
+        self._scratch = root / "scratch"
         self._blobs = root / "blobs"
+        self._is_claimed = False
         with durable.host_errors(root, "be opened"):
-            _claim(root, self.scratch)
+            if make or (root / _VERSION_FILE).exists():
+                self._claim()
+            elif root.exists():
+                _refuse_foreign(root)
+
+    @property
+    def scratch(self) -> Path:
+        """Where files are written before they get their names. Who asks is about to write, so the directory is made."""
+        if not self._is_claimed:
+            with durable.host_errors(self.root, "be opened"):
+                self._claim()
+        return self._scratch
+
+    def _claim(self) -> None:
+        _claim(self.root, self._scratch)
+        self._is_claimed = True
 
     def path(self, digest: Digest) -> Path:
         """Where the content of a digest is, or would be."""

@@ -43,9 +43,9 @@ class RegistryDirectory:
     Every method raises `HostError` for what the disk refuses and `InvalidValueError` for what is not a name.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, make: bool = True) -> None:
         self.root = root
-        self.contents = Contents(root)
+        self.contents = Contents(root, make=make)
         self._repositories = root / "repositories"
 
     # Repositories

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 class DirectoryRegistry:
-    """The registry whose storage is `path`, made if it is missing or empty.
+    """The registry whose storage is `path`, made if it is missing or empty: now or, without `make`, at the first write.
 
     Raises `UsageError` for a directory that holds other things, `RegistryError` for a layout of another version.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.storage = RegistryDirectory(Path(path))
+    def __init__(self, path: Path | str, *, make: bool = True) -> None:
+        self.storage = RegistryDirectory(Path(path), make=make)
 
     @property
     def name(self) -> str:

@@ -350,6 +350,23 @@ class TestTheDirectory:
         assert json.loads((tmp_path / "x" / "y" / "registry.json").read_bytes())["version"] == 1
         registry.close()
 
+    def test_without_make_it_is_made_by_the_first_that_writes(self, tmp_path: Path) -> None:
+        registry = DirectoryRegistry(tmp_path / "new", make=False)
+        digest = Digest.of(b"content")
+        assert registry.head_manifest("a", "1") is None
+        assert registry.list_tags("a") == registry.list_referrers("a", digest) == ()
+        assert not registry.has_blob("a", digest, 7)
+        assert not registry.mount_blob("a", digest, "b")
+        assert not registry.delete_tag("a", "1")
+        assert not (tmp_path / "new").exists()
+        assert push(registry, "a", b"content") == digest
+        assert DirectoryRegistry(tmp_path / "new", make=False).has_blob("a", digest, 7)
+
+    def test_without_make_a_directory_with_other_things_is_refused_at_once(self, tmp_path: Path) -> None:
+        (tmp_path / "thesis.tex").write_text("x")
+        with pytest.raises(UsageError, match=r"thesis\.tex"):
+            DirectoryRegistry(tmp_path, make=False)
+
     def test_an_empty_directory_becomes_one(self, tmp_path: Path) -> None:
         (tmp_path / "lost+found").mkdir()
         DirectoryRegistry(tmp_path)
