@@ -170,9 +170,9 @@ def sync_directory(path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    if path.is_dir():
-        return
     try:
+        if path.is_dir():
+            return
         if not path.parent.is_dir():
             _make(path.parent)
         try:

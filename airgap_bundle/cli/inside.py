@@ -378,5 +378,5 @@ _COMMANDS = (
     ),
     ("drift", "airgap-import drift\nairgap-import drift acme --deep", _drift),
     ("holdings", "airgap-import holdings -o holdings.json", _holdings),
-    ("prune", "airgap-import prune acme\nairgap-import prune acme --delete sha256:…", _prune),
+    ("prune", "airgap-import prune acme\nairgap-import prune acme --delete sha256:e3b0c44298fc1c14...", _prune),
 )

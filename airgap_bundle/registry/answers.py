@@ -26,6 +26,7 @@ _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|already exists and cannot|cannot b
 _SPEAKS_TLS = re.compile(r"HTTP request (?:was sent )?to an? HTTPS", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MOVED = range(300, 400)
+_SERVER_ERRORS = 500
 _CODES = {
     401: "AB-REGISTRY-UNAUTHORIZED",
     403: "AB-REGISTRY-FORBIDDEN",
@@ -101,7 +102,8 @@ def _code(status: int, words: str) -> str:
         return "AB-REGISTRY-QUOTA"
     if status in {409, 412} or (status in {400, 403} and _IMMUTABLE.search(words)):
         return "AB-REGISTRY-IMMUTABLE-TAG"
-    return _CODES.get(status) or ("AB-REGISTRY-FAILED" if status >= 500 else "AB-REGISTRY-REFUSED")  # noqa: PLR2004
+    failed = status >= _SERVER_ERRORS
+    return _CODES.get(status) or ("AB-REGISTRY-FAILED" if failed else "AB-REGISTRY-REFUSED")
 
 
 def retry_after(header: str, longest: float) -> float | None:

@@ -214,7 +214,7 @@ class _Server(cheroot_wsgi.Server):
             asked = f"{environ['REQUEST_METHOD']} {environ['REQUEST_URI']}"
             self._log(printable(f"{environ['REMOTE_ADDR']} {asked} {status[:3]} {seconds:.3f} s"))
 
-    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot calls it so
         """What cheroot has to say: to the module's logger, never to the client."""
         _LOGGER.log(level, "%s", printable(msg), exc_info=traceback)
 

@@ -69,7 +69,7 @@ def show_profile(manifest: Path) -> None:
     out.unlink(missing_ok=True)
     if not stats.exists():
         return
-    rows = sorted(pstats.Stats(str(stats)).stats.items(), key=lambda item: -item[1][2])  # type: ignore[attr-defined]
+    rows = sorted(pstats.Stats(str(stats)).stats.items(), key=lambda item: -item[1][2])  # type: ignore[attr-defined]  # its stub says nothing
     print("\nWhere the main thread of a build spends its time")
     for (file, line, name), (_, calls, own, *_rest) in rows[:_PROFILE_LINES]:
         print(f"  {own:>7.3f} s{calls:>8} x  {Path(file).name}:{line} {name}"[:118])

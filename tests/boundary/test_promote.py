@@ -132,7 +132,7 @@ def test_the_policy_of_production_decides(site: Site) -> None:
         site.policy.read_text().replace("version: 1", "version: 2").replace("require: [release]", "require: [review]")
     )
     stricter = stricter.replace("roles:\n", "roles:\n  review: {signers: [other], threshold: 1}\n")
-    from support.trip import keys  # noqa: PLC0415
+    from support.trip import keys  # noqa: PLC0415 - only this test needs it
 
     armored = keys().home.public_key(keys().stranger).replace("\n", "\n        ").rstrip()
     stricter = stricter.replace(

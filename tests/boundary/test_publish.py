@@ -170,12 +170,12 @@ def test_a_clock_that_went_back_behind_the_import_ends_no_waiting_time(site: Sit
 
 def publish_at(site: Site, receipt: str, now: datetime):  # noqa: ANN201 - a receipt
     """Publish with another clock."""
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace  # noqa: PLC0415 - only this test needs it
 
-    from airgap_bundle.boundary.inside import InsideRequest, open_inside  # noqa: PLC0415
-    from airgap_bundle.boundary.publish import plan_publish  # noqa: PLC0415
-    from airgap_bundle.core.report import silent  # noqa: PLC0415
-    from airgap_bundle.registry.options import ClientOptions  # noqa: PLC0415
+    from airgap_bundle.boundary.inside import InsideRequest, open_inside  # noqa: PLC0415 - only this test needs it
+    from airgap_bundle.boundary.publish import plan_publish  # noqa: PLC0415 - only this test needs it
+    from airgap_bundle.core.report import silent  # noqa: PLC0415 - only this test needs it
+    from airgap_bundle.registry.options import ClientOptions  # noqa: PLC0415 - only this test needs it
 
     request = InsideRequest(
         command="publish", policy=site.policy, state=site.state, options=lambda _policy, _host: ClientOptions()

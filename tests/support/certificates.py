@@ -46,7 +46,7 @@ class Authority:
             .not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),  # type: ignore[arg-type]
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),  # type: ignore[arg-type]  # a union that is never the rest of it
                 critical=False,
             )
             .sign(self.key, hashes.SHA256())
