@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.connected.carrying import check_content
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.manifest.locked import LockedAttachment
@@ -29,7 +30,12 @@ _SUFFIXES = (SIGNATURE_SUFFIX, ".att", ".sbom")
 
 
 def find_attachments(
-    registry: ReadableRegistry, repository: str, digests: Iterable[Digest], load: Callable[[Descriptor], Document]
+    registry: ReadableRegistry,
+    repository: str,
+    digests: Iterable[Digest],
+    load: Callable[[Descriptor], Document],
+    *,
+    foreign_layers: bool = False,
 ) -> tuple[LockedAttachment, ...]:
     """All that is attached to these documents of `repository`, and to what is attached to them.
 
@@ -53,7 +59,7 @@ def find_attachments(
                     f"{registry.name} lists more than {MAX_ATTACHMENTS} artifacts attached to images of {repository}",
                     hint="leave them out with `referrers: none` in the manifest if they are not wanted",
                 )
-            documents = _documents(registry, repository, attachment, load)
+            documents = _documents(registry, repository, attachment, load, foreign_layers=foreign_layers)
             found.append(replace(attachment, artifact_type=documents[0].artifact_type))
             for document in documents:
                 if document.descriptor.digest not in asked:
@@ -113,10 +119,16 @@ def _tagged(subject: Digest, tag: str, descriptor: Descriptor) -> LockedAttachme
 
 
 def _documents(
-    registry: ReadableRegistry, repository: str, attachment: LockedAttachment, load: Callable[[Descriptor], Document]
+    registry: ReadableRegistry,
+    repository: str,
+    attachment: LockedAttachment,
+    load: Callable[[Descriptor], Document],
+    *,
+    foreign_layers: bool,
 ) -> list[Document]:
     try:
         documents = list(walk(attachment.descriptor, load))
+        check_content(documents, foreign_layers=foreign_layers)
     except InvalidValueError as error:
         raise RegistryError(
             "AB-REGISTRY-DOCUMENT",

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.attachments import find_attachments
+from airgap_bundle.connected.carrying import check_content
 from airgap_bundle.connected.platforms import choose_children, keep_children
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.content import Descriptor, copy_verified, new_buffer
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
-from airgap_bundle.core.oci import FOREIGN_LAYER_TYPES, Platform
+from airgap_bundle.core.oci import Platform
 from airgap_bundle.manifest.locked import LockedItem, LockedPlatform
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
             return document or sources.document(host, repository, descriptor.digest)
 
         documents = list(walk(kept.descriptor, load))
-        _check_content(wish, documents)
+        check_content(documents, foreign_layers=wish.foreign_layers)
         digests = [document.descriptor.digest for document in documents]
         return LockedItem(
             kind=wish.kind,
@@ -87,7 +88,9 @@ def resolve(wish: Wish, sources: Sources) -> LockedItem:
             size=kept.descriptor.size,
             original=asked.descriptor if asked.descriptor != kept.descriptor else None,
             platforms=_platforms(asked, alone, documents),
-            attached=find_attachments(registry, repository, digests, load) if wish.referrers else (),
+            attached=find_attachments(registry, repository, digests, load, foreign_layers=wish.foreign_layers)
+            if wish.referrers
+            else (),
             referrers="" if wish.referrers else "none",
             origin=wish.origin,
         )
@@ -148,18 +151,6 @@ def _platforms(asked: Document, alone: Platform | None, documents: list[Document
         for child in asked.children
         if child.platform is not None and child.descriptor.digest in travelling
     )
-
-
-def _check_content(wish: Wish, documents: list[Document]) -> None:
-    for document in documents:
-        for blob in document.blobs:
-            if blob.digest.algorithm != "sha256":
-                raise InvalidValueError(f"{blob.digest}: content named by anything but sha256 is not carried")
-            if blob.media_type in FOREIGN_LAYER_TYPES and not wish.foreign_layers:
-                raise InvalidValueError(
-                    f"the layer {blob.digest} is a foreign one, which its publisher does not let registries pass on; "
-                    "`foreignLayers: carry` in the manifest takes it along where the registry has it"
-                )
 
 
 def _no_platform(wish: Wish, why: str) -> RegistryError:

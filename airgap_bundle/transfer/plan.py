@@ -113,7 +113,8 @@ def plan_targets(
 ) -> tuple[Target, ...]:
     """Where each item goes, with the documents that it consists of. `load` reads them from the bundle.
 
-    `BundleError` where a document points to what the inventory does not list; `UsageError` where two items would land
+    `BundleError` where a document points to what the inventory does not list, or something is attached to what does
+    not travel; `UsageError` where two items would land
     on one name, or a name is too long for a registry.
     """
     targets = []
@@ -131,6 +132,7 @@ def plan_targets(
         target = Target(item=item, repository=repository, anchor=anchor_of(bundle_id, item.digest), documents=documents)
         _check_listed(inventory, target)
         targets.append(target)
+    _check_subjects(targets)
     return tuple(targets)
 
 
@@ -180,6 +182,26 @@ def _documents_of(item: Item, load: Callable[[Descriptor], Document]) -> Sequenc
             f"{item.source} in the bundle cannot be carried: {error}",
             hint="the bundle holds something that a registry would refuse; ask whoever built it for a new one",
         ) from error
+
+
+def _check_subjects(targets: Sequence[Target]) -> None:
+    """What is attached belongs to something that travels to the same repository, and says so itself."""
+    known = {(target.item.path, document.descriptor.digest) for target in targets for document in target.documents}
+    for target in targets:
+        item, subject = target.item, target.top.subject
+        if item.subject is None:
+            continue
+        if (item.path, item.subject) not in known:
+            wrong = f"belongs to {item.subject}, which is not in the bundle"
+        elif not item.tag and (subject is None or subject.digest != item.subject):
+            wrong = f"is listed as attached to {item.subject}, and says of itself that it is not"
+        else:
+            continue
+        raise BundleError(
+            "AB-BUNDLE-SUBJECT",
+            f"the attachment {item.source} in the bundle {wrong}",
+            hint="the bundle was put together wrongly although it is signed; ask whoever built it for a new one",
+        )
 
 
 def _check_listed(inventory: Inventory, target: Target) -> None:
