@@ -16,6 +16,7 @@ from airgap_bundle.boundary.receipt import Evidence, Outcome, Publication, Signe
 from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below
 from airgap_bundle.boundary.receipt_named import find_receipt
+from airgap_bundle.boundary.redaction import without_secrets
 from airgap_bundle.boundary.release import check_release
 from airgap_bundle.boundary.tagging import move_tags
 from airgap_bundle.core.content import Digest
@@ -210,7 +211,9 @@ def _evidence(path: Path) -> Evidence:
         raise HostError(
             "AB-HOST-READ", f"the evidence {printable(str(path))} cannot be read: {error.strerror}"
         ) from error
-    return Evidence(name=printable(path.name), digest=Digest(f"sha256:{hasher.hexdigest()}"), size=size)
+    return Evidence(
+        name=printable(without_secrets(path.name)), digest=Digest(f"sha256:{hasher.hexdigest()}"), size=size
+    )
 
 
 def _approvals(inside: Inside, receipt: Receipt, files: Sequence[Path]) -> tuple[CountedSignature, ...]:
