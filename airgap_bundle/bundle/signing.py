@@ -121,5 +121,7 @@ def _add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
     except OSError as error:
         raise cannot_write(target, error) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        # On a file system for reading only this fails too, and would hide why.
+        with suppress(OSError):
+            scratch.unlink()
     return target

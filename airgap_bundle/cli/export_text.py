@@ -77,7 +77,7 @@ def show_built(
     """What a build has written."""
     plan, inventory = built.plan, built.plan.inventory
     name = str(out) if isinstance(out, Path) else "standard output"
-    if not signers:
+    if not signers and not built.unverified_signatures:
         terminal.warn(f"{name} is unsigned, and no import will take it: sign it with airgap-export sign, or --sign")
     if terminal.json:
         terminal.emit(

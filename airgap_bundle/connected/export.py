@@ -7,7 +7,7 @@ and written once, at its place. Design section 6; the bytes are described in bun
 from __future__ import annotations
 
 import datetime as dt
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,24 +17,25 @@ from airgap_bundle.bundle.layout import Layout, lay_out, member_bytes, padding_o
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
-from airgap_bundle.bundle.signing import add_signature
+from airgap_bundle.bundle.signing import add_signature, read_beside
 from airgap_bundle.bundle.writer import PartialFile, partial_path
 from airgap_bundle.connected.ordering import write_in_order
 from airgap_bundle.connected.placing import Placement
 from airgap_bundle.core.content import Digest, new_buffer
-from airgap_bundle.core.errors import BundleError, DocumentError, InvalidValueError, UsageError
+from airgap_bundle.core.errors import BundleError, DocumentError, HostError, InvalidValueError, UsageError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
 from airgap_bundle.manifest.lock import dump_lock
 from airgap_bundle.transfer.journal import Journal
 from airgap_bundle.transfer.scheduler import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import BlobEntry, Item
     from airgap_bundle.bundle.ordered import StreamFile
+    from airgap_bundle.bundle.reader import UnverifiedHead
     from airgap_bundle.connected.contents import Contents
     from airgap_bundle.connected.fetching import Fetcher
     from airgap_bundle.connected.signing import Signer
@@ -62,11 +63,15 @@ class ExportPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """A bundle that was written. `existed`: it was there already. `resumed_bytes` were there from an earlier run."""
+    """A bundle that was written. `existed`: it was there already. `resumed_bytes` were there from an earlier run.
+
+    `unverified_signatures` are the names of those that it had when it was there already, in it or beside it.
+    """
 
     plan: ExportPlan
     existed: bool = False
     resumed_bytes: int = 0
+    unverified_signatures: tuple[str, ...] = ()
 
 
 def plan_export(manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_manifest: bool = True) -> ExportPlan:
@@ -141,11 +146,13 @@ def build_file(
     5. End the archive, sign, flush, and only then give the file its name.
     """
     # 1.
-    if _exists_already(plan, out):
+    head = _find_existing(plan, out)
+    if head is not None:
+        earlier = tuple(one.name for one in (*head.signatures, *read_beside(out)))
         for signer in signers:
             add_signature(out, signer.sign(plan.inventory_raw))
         _clear_away(out)
-        return Built(plan=plan, existed=True)
+        return Built(plan=plan, existed=True, unverified_signatures=earlier)
     with ExitStack() as stack:
         # 2.
         file = stack.enter_context(closing(PartialFile(out)))
@@ -153,8 +160,9 @@ def build_file(
         journal = stack.enter_context(closing(Journal(journal_path(out), plan.bundle_id, total, held_bytes=file.size)))
         if journal.is_new:
             file.reset(0)
-        file.check_size(total)
-        file.check_space(total)
+        with _leaving_nothing_empty(file, journal):
+            file.check_size(total)
+            file.check_space(total)
         in_order = 0 < file.size < total or (not file.size and not file.keeps_holes())
         placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
         waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
@@ -239,6 +247,18 @@ def _largest_first(blobs: Sequence[BlobEntry]) -> list[BlobEntry]:
     return sorted(blobs, key=lambda blob: -blob.size)
 
 
+@contextmanager
+def _leaving_nothing_empty(file: PartialFile, journal: Journal) -> Iterator[None]:
+    """What is refused within, before anything was written, leaves no empty file behind."""
+    try:
+        yield
+    except HostError:
+        if not file.size:
+            journal.path.unlink(missing_ok=True)
+            file.discard()
+        raise
+
+
 def _clear_away(out: Path) -> None:
     """Remove what a run left that was killed right after it had given the file its name.
 
@@ -251,21 +271,19 @@ def _clear_away(out: Path) -> None:
                 file.discard()
 
 
-def _exists_already(plan: ExportPlan, out: Path) -> bool:
+def _find_existing(plan: ExportPlan, out: Path) -> UnverifiedHead | None:
+    """The head of this very bundle where it is there already; `UsageError` where anything else has its name."""
     if not out.exists():
-        return False
-    try:
-        with closing(FileMedium(out)) as medium:
-            same = read_head(medium).bundle_id == plan.bundle_id and medium.size == plan.layout.total_bytes
-    except BundleError:
-        same = False
-    if not same:
-        raise UsageError(
-            "AB-USAGE-OUTPUT-EXISTS",
-            f"{out} exists and is not this bundle",
-            hint="move it away or choose another name: a bundle is never overwritten",
-        )
-    return True
+        return None
+    with suppress(BundleError), closing(FileMedium(out)) as medium:
+        head = read_head(medium)
+        if head.bundle_id == plan.bundle_id and medium.size == plan.layout.total_bytes:
+            return head
+    raise UsageError(
+        "AB-USAGE-OUTPUT-EXISTS",
+        f"{out} exists and is not this bundle",
+        hint="move it away or choose another name: a bundle is never overwritten",
+    )
 
 
 def _moment(seconds: int) -> dt.datetime:

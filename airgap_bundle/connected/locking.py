@@ -7,6 +7,7 @@ What an earlier lock says of an entry that has not changed stays, so that a lock
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -248,7 +249,9 @@ def write_lock(path: Path, raw: bytes) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        # On a file system for reading only this fails too, and would hide why.
+        with suppress(OSError):
+            scratch.unlink()
 
 
 def _wishes(manifest: Manifest) -> Iterator[Wish]:

@@ -277,6 +277,15 @@ def test_an_unsigned_bundle_is_said_to_be_unsigned(trip: Trip) -> None:
     trip.one_image()
     said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "acme.tar")
     assert "is unsigned" in said.err
+    assert "is unsigned" in run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "acme.tar").err
+
+
+def test_a_bundle_that_is_there_already_is_called_unsigned_only_if_it_is(trip: Trip) -> None:
+    trip.one_image()
+    bundle = trip.build()
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", bundle)
+    assert "Already there" in said.out
+    assert "unsigned" not in said.err
 
 
 def test_to_standard_output_goes_nothing_but_the_bundle(trip: Trip) -> None:
@@ -370,7 +379,7 @@ def test_a_full_disk_is_said_with_numbers_and_leaves_no_final_name(trip: Trip) -
         pytest.skip(f"no tmpfs can be mounted: {mounted.stderr}")
     try:
         refused(build(trip, disk / "acme.tar"), 6, "AB-HOST-SPACE", "needs", "are free")
-        assert not (disk / "acme.tar").exists()
+        assert list(disk.iterdir()) == []
         bundle = trip.build()
         said = trip.push(bundle, f"dir:{disk}/registry", "--format", "json")
         assert said.status in {5, 6}, said.out
@@ -383,6 +392,23 @@ def test_a_full_disk_is_said_with_numbers_and_leaves_no_final_name(trip: Trip) -
         )  # fmt: skip
         assert state.status == 6, state.out
         assert trip.inner_tags() == {}
+    finally:
+        subprocess.run(["umount", disk], check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system for reading only has to be mounted")
+def test_a_lock_on_a_medium_for_reading_only_is_refused_by_its_own_name(trip: Trip) -> None:
+    trip.one_image()
+    disk = trip.path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "none", disk], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted: {mounted.stderr}")
+    try:
+        shutil.copy(trip.path / "acme.yaml", disk)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        said = run("airgap-manifest", "lock", disk / "acme.yaml", "--format", "json")
+        refused(said, 6, "AB-HOST-WRITE", f"{disk}/acme.lock.yaml cannot be written", "Read-only")
     finally:
         subprocess.run(["umount", disk], check=False)
 
