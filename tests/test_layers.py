@@ -39,7 +39,10 @@ DOORS = {
 # names for the type checker and does not exist when the code runs.
 FREE = {"_typeshed", "airgap_bundle", "platformdirs"}
 # Each of these costs a good part of what `--help` may take, so the function that needs it imports it.
-COSTLY = {"cheroot", "cryptography", "gnupg", "helm_python", "oras", "pydantic", "requests", "rich", "sigstore", "ssl", "yaml"}
+COSTLY = {
+    *("cheroot", "cryptography", "gnupg", "helm_python", "oras", "pydantic"),
+    *("requests", "rich", "sigstore", "ssl", "yaml"),
+}
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 
 TODO = re.compile(r"\b(?:TODO|FIXME|XXX)\b(?!\(#\d+\))")

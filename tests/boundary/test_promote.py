@@ -137,7 +137,8 @@ def test_the_policy_of_production_decides(site: Site) -> None:
     armored = keys().home.public_key(keys().stranger).replace("\n", "\n        ").rstrip()
     stricter = stricter.replace(
         "roles:\n",
-        f"  other:\n    openpgp:\n      fingerprint: {keys().stranger}\n      publicKey: |-\n        {armored}\nroles:\n",
+        f"  other:\n    openpgp:\n      fingerprint: {keys().stranger}\n"
+        f"      publicKey: |-\n        {armored}\nroles:\n",
         1,
     )
     site.policy.write_text(stricter)
