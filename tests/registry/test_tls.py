@@ -130,7 +130,7 @@ def test_a_blob_goes_up_over_tls_and_an_early_answer_is_heard(trusted: Authority
     digest = Digest.of(data)
     chosen = options(ca_file=trusted.ca_file)
     with ScriptedServer(context=trusted.server_context()) as server, RegistryClient(server.address, chosen) as registry:
-        for reply, read_body in ((answer(201), None), (answer(413), 1000)):
+        for reply, read_body in ((answer(201), None), (answer(403), 1000)):
             server.step("POST", "/v2/a/blobs/uploads/", answer(202, location="/up"))
             server.step("PUT", f"/up?digest={digest}", reply, read_body=read_body)
         registry.push_blob("a", digest, len(data), lambda: nullcontext(BytesSource(data)), buffer=new_buffer(100_000))
@@ -138,4 +138,4 @@ def test_a_blob_goes_up_over_tls_and_an_early_answer_is_heard(trusted: Authority
         with pytest.raises(RegistryError) as caught:
             registry.push_blob("a", digest, len(data), lambda: nullcontext(BytesSource(data)), buffer=new_buffer(1000))
         server._complaints.clear()  # what it had not read looks like a request to the server
-        assert caught.value.code == "AB-REGISTRY-TOO-LARGE"
+        assert caught.value.code == "AB-REGISTRY-FORBIDDEN"
