@@ -10,6 +10,13 @@ INTERRUPTED_STATUS = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def leave_at_once() -> None:
+    """Until `install` is called, let SIGINT and SIGTERM end the process with the right status: nothing is begun yet."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave_at_once)
+
+
 def install() -> None:
     """Let SIGINT and SIGTERM raise `KeyboardInterrupt` in the main thread, and the next one end the process.
 
