@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 4 * 1024 * 1024 * 1024
 OUTPUT_BYTES = 128 * 1024 * 1024
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
-_AT = re.compile(r"(?:\(|template: |^)([^\s():]+/templates/[^\s():]+):\d+")
+_AT = re.compile(r"([^\s():\"<>]+/templates/(?:[^\s():\"<>]+/)?[^_\s():\"<>/][^\s():\"<>/]*):\d+")
 
 
 def leave_network() -> bool:
@@ -65,6 +65,7 @@ class LibraryRenderer:
         self._chart = helm_python.Chart.load_archive(raw)
         self._raw = raw
         self._files = dict(files or {})
+        self._dropped: dict[str, bytes] = {}
         self._given: dict[str, Any] = {}
         for text in values_texts:
             self._given = _merged(self._given, helm_python.values_from_yaml(text) or {})
@@ -88,26 +89,37 @@ class LibraryRenderer:
         from airgap_bundle.discovery.archive import pack  # noqa: PLC0415 - the path is set by then
 
         name = template.partition("/")[2]
-        if name.rpartition("/")[2].startswith("_") or name not in self._files:
+        if name.rpartition("/")[2].startswith("_") or not self._files.get(name, b"").strip():
             return False
-        del self._files[name]
-        self._raw = pack(self._files)
-        self._chart.close()
-        self._chart = self._helm.Chart.load_archive(self._raw)
+        # Emptied, not deleted: others include it for a checksum.
+        self._dropped[name], self._files[name] = self._files[name], b"\n"
+        self._load(pack(self._files))
         return True
+
+    def restore(self, template: str) -> None:
+        """See `Renderer`."""
+        from airgap_bundle.discovery.archive import pack  # noqa: PLC0415 - the path is set by then
+
+        name = template.partition("/")[2]
+        self._files[name] = self._dropped.pop(name)
+        self._load(pack(self._files))
+
+    def _load(self, raw: bytes) -> None:
+        self._raw = raw
+        self._chart.close()
+        self._chart = self._helm.Chart.load_archive(raw)
 
     def _fresh(self) -> Any:
         """The chart as it was loaded. Rendering takes subcharts that are turned off out of it, for good."""
         if any(name.startswith("charts/") for name in self._files):
-            self._chart.close()
-            self._chart = self._helm.Chart.load_archive(self._raw)
+            self._load(self._raw)
         return self._chart
 
 
 def failed_template(message: str) -> str:
-    """The template that an error of Helm's is about; "" if it names none."""
-    match = _AT.search(message)
-    return match[1] if match else ""
+    """The template that an error of Helm's is about, the innermost where one includes another; "" if it names none."""
+    named = _AT.findall(message)
+    return str(named[-1]) if named else ""
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

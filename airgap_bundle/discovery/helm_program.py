@@ -59,6 +59,7 @@ class ProgramRenderer:
         self._name = chart.name
         self._home = home
         self._defaults = coalesced(chart)
+        self._dropped: dict[str, bytes] = {}
         self._given: dict[str, Any] = {}
         for text in values:
             for document in parse_stream(text, "values").documents[:1]:
@@ -95,11 +96,18 @@ class ProgramRenderer:
     def drop(self, template: str) -> bool:
         """See `Renderer`."""
         name = template.partition("/")[2]
-        if name.rpartition("/")[2].startswith("_") or name not in self._files:
+        if name.rpartition("/")[2].startswith("_") or not self._files.get(name, b"").strip():
             return False
-        del self._files[name]
+        # Emptied, not deleted: others include it for a checksum.
+        self._dropped[name], self._files[name] = self._files[name], b"\n"
         self._archive.write_bytes(archive.pack(self._files, self._name))
         return True
+
+    def restore(self, template: str) -> None:
+        """See `Renderer`."""
+        name = template.partition("/")[2]
+        self._files[name] = self._dropped.pop(name)
+        self._archive.write_bytes(archive.pack(self._files, self._name))
 
 
 def split(text: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ _MAX_STUBS = 30
 _MAX_STUBS_FOR_A_SWITCH = 3
 # Halvings when everything is on at once and the chart does not want that.
 _MAX_TOGETHER = 24
-_MAX_DROPPED = 5
+_MAX_DROPPED = 10
 # A line that may hold an image, or the map of one.
 _TELLING = re.compile(r"[iI][mM][aA][gG][eE]|[A-Za-z0-9]/[\w./-]+:[A-Za-z0-9]|@sha256:|repository|[tT]ag:|digest")
 # How many unlikely switches are turned at once, to see whether any of them brings anything.
@@ -49,6 +49,9 @@ class Renderer(Protocol):
 
     def drop(self, template: str) -> bool:
         """Go on without a template that cannot be rendered; False where there is no such one."""
+
+    def restore(self, template: str) -> None:
+        """Take a template that was dropped in again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +155,19 @@ class _Sweeper:
                 self._result.dropped.append((error.template, str(error)))
                 continue
             self._result.stubs = [spelled(keys) for keys in stubbed]
+            self._restore(base)
             return base
+
+    def _restore(self, base: dict[str, Any]) -> None:
+        """Helm blames the template that includes another one: without that other it may be fine."""
+        for template, trouble in self._result.dropped[:-1]:
+            self._renderer.restore(template)
+            try:
+                self._attempt(base, 0)
+            except RenderError:
+                self._renderer.drop(template)
+            else:
+                self._result.dropped.remove((template, trouble))
 
     def _turn(self, switch: Switch, base: Mapping[str, Any]) -> bool:
         """One switch, with what is above it, else alone; whether either could be rendered."""

@@ -100,7 +100,9 @@ def test_an_image_made_of_a_demanded_value_is_no_find() -> None:
 
 @needs_helm
 def test_a_template_that_cannot_be_rendered_does_not_hide_the_others() -> None:
-    templates = {"web.yaml": deployment("web", "ghcr.io/acme/web:1"), "bad.yaml": '{{ fail "never" }}'}
+    sum_of_bad = '{{ include (print $.Template.BasePath "/bad.yaml") . | sha256sum }}'
+    web = deployment("web", "ghcr.io/acme/web:1", f"          args: ['{sum_of_bad}']\n")
+    templates = {"web.yaml": web, "bad.yaml": '{{ fail "never" }}'}
     seen = found(chart_files(templates))
     assert listed(seen) == {"ghcr.io/acme/web:1": "rendered"}
     assert seen.unresolved[0].where == "app/templates/bad.yaml"
