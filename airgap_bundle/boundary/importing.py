@@ -51,6 +51,7 @@ class ImportRequest:
     files_to: Path | None = None
     hold: bool = False
     only: tuple[str, ...] = ()
+    receipt_key: str = ""
 
 
 @contextmanager
@@ -92,6 +93,7 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             files_to=request.files_to,
             hold=request.hold,
             only=request.only,
+            receipt_key=request.receipt_key,
         )
 
 

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 from airgap_bundle.boundary.audit import Audit
 from airgap_bundle.boundary.destination import Destination
 from airgap_bundle.boundary.importing import DEFAULT_JOBS
+from airgap_bundle.boundary.kept_receipts import keep_receipt
 from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.presence import Inquirer
 from airgap_bundle.boundary.recall import Recall
+from airgap_bundle.boundary.receipt_json import dump_receipt
+from airgap_bundle.boundary.receipt_signing import sign_receipt
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.tagging import TAGS_LEFT
 from airgap_bundle.boundary.verifying import find_policy
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
 class InsideRequest:
     """What the person named. `options` says how a host may be spoken to under a policy.
 
-    With `locks` nobody else works on the product meanwhile; what changes nothing needs none.
+    With `locks` nobody else works on the product meanwhile; what changes nothing needs none. `receipt_key` is the
+    fingerprint of the site's key that signs a new receipt, "" for none.
     """
 
     command: str
@@ -51,6 +55,7 @@ class InsideRequest:
     jobs: int | None = None
     locks: bool = False
     wait_seconds: float = 0
+    receipt_key: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +111,14 @@ class Inside:
             destination=destination or receipt.destination,
             details={"receipt": receipt.id, **details},
         )
+
+    def keep(self, receipt: Receipt, registry: Registry, prefix: str) -> None:
+        """Let the destination have a receipt, signed where a key was named for that."""
+        if not keep_receipt(registry, prefix, receipt.product, receipt.id, dump_receipt(receipt)):
+            message = f"{receipt.destination} keeps an earlier form of {receipt.id}, as its tags do not move"
+            self.report(Remark(severity=Severity.WARNING, message=message))
+        if self.request.receipt_key:
+            sign_receipt(self.state, registry, prefix, receipt, self.request.receipt_key)
 
     @contextmanager
     def refusals(self, product: str = "", bundle: Digest | None = None, destination: str = "") -> Iterator[None]:

@@ -56,8 +56,8 @@ def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str,
     present = registry.head_manifest(repository, receipt_id)
     if present is not None and present.digest == manifest.descriptor.digest:
         return True
-    _push(registry, repository, config, EMPTY_CONFIG)
-    _push(registry, repository, layer, raw)
+    push_small(registry, repository, config, EMPTY_CONFIG)
+    push_small(registry, repository, layer, raw)
     try:
         registry.put_manifest(repository, receipt_id, manifest)
     except RegistryError as error:
@@ -67,7 +67,8 @@ def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str,
     return True
 
 
-def _push(registry: Registry, repository: str, blob: Descriptor, data: bytes) -> None:
+def push_small(registry: Registry, repository: str, blob: Descriptor, data: bytes) -> None:
+    """Put a blob whose bytes are at hand, unless it is there."""
     if not registry.has_blob(repository, blob.digest, blob.size):
         buffer = new_buffer(max(1, min(len(data), 1024 * 1024)))
         registry.push_blob(repository, blob.digest, blob.size, lambda: nullcontext(BytesSource(data)), buffer=buffer)

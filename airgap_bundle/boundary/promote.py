@@ -13,7 +13,7 @@ from airgap_bundle import __version__
 from airgap_bundle.boundary import promote_plan
 from airgap_bundle.boundary.attaching import attach_all
 from airgap_bundle.boundary.copying import Copier
-from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
+from airgap_bundle.boundary.kept_receipts import read_receipts
 from airgap_bundle.boundary.ledger_values import TagMove as Noted
 from airgap_bundle.boundary.presence import check_presence, refresh_tags
 from airgap_bundle.boundary.receipt import Outcome, PolicyUsed, Promotion, Totals
@@ -101,7 +101,7 @@ class Promote:
             bytes_sent=copier.bytes_sent,
         )
         receipt = ledger.finish(begun, self._account(plan, totals, started))
-        keep_receipt(self.registry, self.place.prefix, receipt.product, receipt.id, dump_receipt(receipt))
+        inside.keep(receipt, self.registry, self.place.prefix)
         return Promoted(receipt=receipt, tags_moved=moved)
 
     def _from_repository(self, repository: str) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.kept_receipts import keep_receipt
 from airgap_bundle.boundary.ledger_values import TagMove as Noted
 from airgap_bundle.boundary.receipt import Evidence, Outcome, Publication, SignedBy
 from airgap_bundle.boundary.receipt_json import dump_receipt
@@ -69,7 +68,7 @@ class Publish:
         """
         if self.is_done:
             # A run that was killed may have ended before the destination had the receipt.
-            self._keep(self.receipt)
+            self.inside.keep(self.receipt, self.registry, self.prefix)
             return self.receipt
         inside, ledger = self.inside, self.inside.ledger
         # 1.
@@ -88,11 +87,8 @@ class Publish:
         # 3.
         inside.note("finished", self.receipt, tags=str(moved))
         receipt = ledger.finish(begun, self._published())
-        self._keep(receipt)
+        inside.keep(receipt, self.registry, self.prefix)
         return receipt
-
-    def _keep(self, receipt: Receipt) -> None:
-        keep_receipt(self.registry, self.prefix, receipt.product, receipt.id, dump_receipt(receipt))
 
     def _noted(self) -> list[Noted]:
         return [

@@ -20,6 +20,7 @@ from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push,
 from airgap_bundle.boundary.receipt import receipt_id
 from airgap_bundle.boundary.receipt_json import dump_receipt, receipt_repository
 from airgap_bundle.boundary.receipt_making import below, make_receipt
+from airgap_bundle.boundary.receipt_signing import sign_receipt
 from airgap_bundle.boundary.release import check_may_be_tagged
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
@@ -81,7 +82,8 @@ class Pushed:
 class Push:
     """One import, with everything it needs. `now` is the clock.
 
-    With `hold` everything comes in but the tags. `only` names the items that come in, where not all do.
+    With `hold` everything comes in but the tags. `only` names the items that come in, where not all do. `receipt_key`
+    is the fingerprint of the site's key that signs the receipt, "" for none.
     """
 
     medium: Medium
@@ -104,6 +106,7 @@ class Push:
     files_to: Path | None = None
     hold: bool = False
     only: tuple[str, ...] = ()
+    receipt_key: str = ""
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
     def prepare(self, lock: ExitStack | None = None) -> Prepared:
@@ -235,6 +238,8 @@ class Push:
                 f"{destination} keeps the receipt of an earlier run, as its tags do not move; the ledger has this one"
             )
             self.report(Remark(severity=Severity.WARNING, message=message))
+        if self.receipt_key:
+            sign_receipt(self.state, self.registry, self.destination.prefix, receipt, self.receipt_key)
         files = staged.put if staged is not None else ()
         return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files, held=self.hold)
 

@@ -69,6 +69,8 @@ class ReceiptFiles:
         target = self.path / f"{receipt}{_SUFFIX}"
         try:
             with self._locked() as directory:
+                # A signature is over the bytes that go.
+                (self.path / f"{receipt}{_SUFFIX}.sig").unlink(missing_ok=True)
                 if target.exists():
                     target.unlink()
                     os.fsync(directory)

@@ -201,6 +201,7 @@ def push(
     files_to: FilesTo = None,
     hold: Hold = False,
     only: Only = None,
+    sign_receipt: options.SignReceipt = None,
     wait_lock: options.WaitLock = 0,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
@@ -239,6 +240,7 @@ def push(
         files_to=files_to,
         hold=hold,
         only=only,
+        sign_receipt=sign_receipt,
     )
     with importing.open_push(request, terminal.report) as opened:
         if dry_run:

@@ -74,6 +74,7 @@ def _publish(
     cert_file: options.CertFile = None,
     key_file: options.KeyFile = None,
     jobs: options.Jobs = None,
+    sign_receipt: options.SignReceipt = None,
     wait_lock: options.WaitLock = 0,
     *,
     terminal: Terminal,
@@ -96,6 +97,7 @@ def _publish(
         jobs=jobs,
         locks=not dry_run,
         wait_seconds=wait_lock,
+        sign_receipt=sign_receipt,
     )
     with open_inside(request, terminal.report) as inside:
         planned = plan_publish(inside, receipt, evidence=evidence or (), approvals=approval or ())
@@ -167,6 +169,7 @@ def _promote(
     cert_file: options.CertFile = None,
     key_file: options.KeyFile = None,
     jobs: options.Jobs = None,
+    sign_receipt: options.SignReceipt = None,
     wait_lock: options.WaitLock = 0,
     *,
     terminal: Terminal,
@@ -190,6 +193,7 @@ def _promote(
         jobs=jobs,
         locks=not dry_run,
         wait_seconds=wait_lock,
+        sign_receipt=sign_receipt,
     )
     places = Destination.parse(source), Destination.parse(dest)
     with open_inside(request, terminal.report) as inside:

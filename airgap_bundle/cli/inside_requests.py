@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.inside import InsideRequest
+from airgap_bundle.boundary.receipt_signing import find_receipt_key
 from airgap_bundle.cli.clients import boundary_options
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def inside_request(
     jobs: int | None,
     locks: bool = False,
     wait_seconds: float = 0,
+    sign_receipt: str | None = None,
 ) -> InsideRequest:
     """What every command takes that works with what was imported."""
 
@@ -53,4 +55,5 @@ def inside_request(
         jobs=jobs,
         locks=locks,
         wait_seconds=wait_seconds,
+        receipt_key=find_receipt_key(sign_receipt),
     )

@@ -133,6 +133,10 @@ LimitRate = Annotated[
         help="Bytes a second for all transfers together: 10MB, 500kB.",
     ),
 ]
+SignReceipt = Annotated[
+    str | None,
+    typer.Option("--sign-receipt", metavar="gpg:KEY", help="Sign the receipt with the site's own OpenPGP key."),
+]
 WaitLock = Annotated[
     float,
     typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for other work on the product to end."),

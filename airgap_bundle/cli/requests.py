@@ -44,9 +44,11 @@ def read_request(
     files_to: Path | None = None,
     hold: bool = False,
     only: Sequence[str] | None = None,
+    sign_receipt: str | None = None,
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
     from airgap_bundle.boundary.importing import ImportRequest  # noqa: PLC0415 - `verify` needs none of it
+    from airgap_bundle.boundary.receipt_signing import find_receipt_key  # noqa: PLC0415 - nor of this
 
     destination = Destination.parse(dest)
     overrides = read_overrides(allow_older, allow_expired, reason)
@@ -96,6 +98,7 @@ def read_request(
         files_to=files_to,
         hold=hold,
         only=tuple(only or ()),
+        receipt_key=find_receipt_key(sign_receipt),
     )
 
 

@@ -1,0 +1,103 @@
+"""Receipts signed with the site's own OpenPGP key: evidence that can leave the machine, for auditors and for outside.
+
+The signature is detached and over the bytes of the receipt: `receipts/<id>.json.sig` beside the receipt, so that
+`gpg --verify` finds it, and in DEST an artifact that refers to the receipt's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.kept_receipts import push_small
+from airgap_bundle.boundary.receipt_json import EMPTY_CONFIG, dump_receipt, receipt_artifact, receipt_repository
+from airgap_bundle.boundary.state import unusable
+from airgap_bundle.core import strictjson
+from airgap_bundle.core.content import Descriptor, Digest
+from airgap_bundle.core.errors import UsageError
+from airgap_bundle.core.oci import OCI_MANIFEST, parse_document
+from airgap_bundle.transfer.plan import join_repository
+from airgap_bundle.trust import openpgp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.state import StateDirectory
+    from airgap_bundle.core.oci import Document
+    from airgap_bundle.registry.abilities import Registry
+
+SIGNATURE_TYPE = "application/vnd.airgap-bundle.receipt-signature.v1"
+_OPENPGP = "application/pgp-signature"
+_PREFIX = "gpg:"
+
+
+def find_receipt_key(text: str | None) -> str:
+    """The fingerprint of the key that `gpg:KEY` names, "" for None. `UsageError` before any work where it cannot sign.
+
+    Receipts are signed with OpenPGP alone: an inside has GnuPG, and no network for anything else.
+    """
+    if text is None:
+        return ""
+    if not text.startswith(_PREFIX):
+        raise UsageError(
+            "AB-USAGE-SIGN-RECEIPT",
+            f"not a way to sign a receipt: {text!r}",
+            hint="write gpg: and the key's fingerprint",
+        )
+    return openpgp.find_signing_key(text.removeprefix(_PREFIX)).fingerprint
+
+
+def sign_receipt(state: StateDirectory, registry: Registry, prefix: str, receipt: Receipt, key: str) -> Path:
+    """Sign a receipt that the ledger has, with the key of this fingerprint; the signature's file.
+
+    Where DEST keeps the receipt of an earlier run instead, the signature refers to one that is not there.
+    """
+    raw = dump_receipt(receipt)
+    signature = openpgp.sign(raw, key).data
+    path = state.receipts_path / f"{receipt.id}.json.sig"
+    _write(path, signature)
+    _attach(registry, join_repository(prefix, receipt_repository(receipt.product)), raw, signature, path.name)
+    return path
+
+
+def _write(path: Path, signature: bytes) -> None:
+    beside = path.with_name(f"{path.name}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(signature)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise unusable(path, "be written", error) from error
+
+
+def _attach(registry: Registry, repository: str, raw: bytes, signature: bytes, title: str) -> None:
+    config, _, subject = receipt_artifact(raw)
+    layer = Descriptor(media_type=_OPENPGP, digest=Digest.of(signature), size=len(signature))
+    push_small(registry, repository, config, EMPTY_CONFIG)
+    push_small(registry, repository, layer, signature)
+    document = _artifact(config, layer, subject.descriptor, title)
+    registry.put_manifest(repository, document.descriptor.digest, document)
+
+
+def _artifact(config: Descriptor, layer: Descriptor, subject: Descriptor, title: str) -> Document:
+    raw = strictjson.canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": SIGNATURE_TYPE,
+            "config": _value(config),
+            "layers": [{**_value(layer), "annotations": {"org.opencontainers.image.title": title}}],
+            "subject": _value(subject),
+        }
+    )
+    return parse_document(raw, OCI_MANIFEST)
+
+
+def _value(one: Descriptor) -> dict[str, object]:
+    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}
