@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.images import multi_arch_image, single_image
 
-from airgap_bundle.core import strictjson
+from airgap_bundle.core import closure, strictjson
 from airgap_bundle.core.closure import MAX_DEPTH, MAX_DOCUMENTS, children_first, walk
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -125,6 +125,17 @@ def test_indexes_nested_deeper_are_refused_and_not_recursed_into(shelf: Shelf, d
     with pytest.raises(InvalidValueError, match=f"nested deeper than {MAX_DEPTH}"):
         shelf.walk(root)
     assert len(shelf.asked) == MAX_DEPTH + 1
+
+
+def test_documents_that_are_too_large_together_are_refused_before_one_more_is_asked_for(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shelf.index([shelf.leaf(str(number)) for number in range(10)])
+    leaf_bytes = root.children[0].descriptor.size
+    monkeypatch.setattr(closure, "MAX_DOCUMENTS_BYTES", root.descriptor.size + 3 * leaf_bytes)
+    with pytest.raises(InvalidValueError, match="bytes of image manifests"):
+        shelf.walk(root)
+    assert len(shelf.asked) == 4
 
 
 def test_too_many_documents_are_refused_before_one_more_is_asked_for(shelf: Shelf) -> None:
