@@ -13,7 +13,8 @@ from airgap_bundle.boundary.ledger import Ledger
 from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.unfinished import UnfinishedUploads
-from airgap_bundle.boundary.verifying import find_policy, open_medium
+from airgap_bundle.boundary.verifying import find_policy
+from airgap_bundle.bundle.media import open_medium
 from airgap_bundle.core.errors import AirgapError, TrustError
 from airgap_bundle.core.report import Remark, Severity
 

@@ -11,14 +11,18 @@ import fcntl
 import os
 import stat
 import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from airgap_bundle.core.errors import BundleError, HostError, UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-
+STANDARD_INPUT = "-"
+# What a path that was a URL begins with; a Path has one slash less.
+_SCHEMES = ("http:/", "https:/", "s3:/")
 # macOS: <fcntl.h>; Python has no name for it.
 _F_NOCACHE = 48
 # What is read-only, or no disk, has nothing to flush.
@@ -123,6 +127,38 @@ class StreamMedium:
 
     def close(self) -> None:
         """The descriptor belongs to whoever opened it."""
+
+
+@contextmanager
+def open_medium(bundle: str) -> Iterator[tuple[Medium, Path | None]]:
+    """What BUNDLE names, and its path if it is a file: a file, or `-` for standard input.
+
+    `UsageError` for what is neither: nothing there, a terminal, a URL.
+    """
+    if bundle == STANDARD_INPUT:
+        yield StreamMedium(_standard_input()), None
+        return
+    if bundle.startswith(_SCHEMES):
+        raise UsageError(
+            "AB-USAGE-BUNDLE-URL",
+            f"{bundle} is a URL, and this version reads bundles from files and standard input only",
+            hint="fetch it first, or pipe it in behind -",
+        )
+    path = Path(bundle)
+    with closing(FileMedium(path)) as medium:
+        yield medium, path
+
+
+def _standard_input() -> int:
+    # None where whoever started us closed it.
+    if sys.stdin is None or sys.stdin.isatty():
+        what = "is closed" if sys.stdin is None else "is a terminal, which holds no bundle"
+        raise UsageError(
+            "AB-USAGE-STDIN",
+            f"standard input {what}",
+            hint="name the file, or pipe the bundle in behind -",
+        )
+    return sys.stdin.fileno()
 
 
 def _cannot_read(name: str, offset: int, error: OSError) -> HostError:

@@ -29,7 +29,6 @@ app = frame.make_app(
 add_policy(app)
 
 Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
-BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle.", show_default=False)]
 Dest = Annotated[
     str,
     typer.Argument(metavar="DEST", help="HOST[:PORT][/PATH], or dir:PATH for a directory.", show_default=False),
@@ -72,7 +71,7 @@ Only = Annotated[
     """,
     formats=options.InspectFormat,
 )
-def inspect(bundle: BundlePath, *, terminal: Terminal) -> None:
+def inspect(bundle: Bundle, *, terminal: Terminal) -> None:
     """Show what a bundle holds. Nothing of that is verified, and nothing is trusted."""
     from airgap_bundle.cli.inspect_text import show_inspection
     from airgap_bundle.transfer.inspection import inspect_bundle

@@ -8,7 +8,7 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
-from airgap_bundle.cli.signing import BundleFile, IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
+from airgap_bundle.cli.signing import IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
 from airgap_bundle.output.terminal import Terminal
 
 app = frame.make_app(
@@ -158,7 +158,9 @@ add_signing(app)
     formats=options.InspectFormat,
 )
 def inspect(
-    bundle: BundleFile,
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)
+    ],
     check: Annotated[bool, typer.Option("--check", help="Read every byte back and compare it.")] = False,
     *,
     terminal: Terminal,

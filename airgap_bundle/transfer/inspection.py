@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.media import FileMedium, open_medium
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
 from airgap_bundle.bundle.signing import read_beside
-from airgap_bundle.core.content import Descriptor
-from airgap_bundle.transfer.reading import read_all
+from airgap_bundle.core.content import Descriptor, new_buffer
+from airgap_bundle.core.report import PhaseFinished, PhaseStarted
+from airgap_bundle.transfer.reading import pass_by, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from airgap_bundle.bundle.inventory import Inventory
+    from airgap_bundle.bundle.inventory import Inventory, Item
+    from airgap_bundle.bundle.media import Medium
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
 
@@ -42,33 +43,62 @@ class Inspection:
     checked: bool
 
 
-def inspect_bundle(path: Path, *, check: bool, report: Reporter) -> Inspection:
-    """Read the head, and with `check` all of it; `BundleError` where it is damaged."""
-    with closing(FileMedium(path)) as medium:
+def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter) -> Inspection:
+    """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input."""
+    with open_medium(str(bundle)) as (medium, path):
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)
         reader = BundleReader(medium, head, inventory)
         reader.check_head()
         reader.check_length()
-        if check:
-            medium.forget_cache()
-            workers = max(2, os.cpu_count() or 1)
-            with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:
-                read_all(reader, executor, workers, report)
+        if path is None:
+            _read_stream(reader, report, check=check)
+        elif check:
+            _check_file(medium, reader, report)
         return Inspection(
-            name=str(path),
+            name=medium.name,
             bundle_id=head.bundle_id,
             unverified_inventory=inventory,
-            unverified_signatures=tuple(one.name for one in (*head.signatures, *read_beside(path))),
+            unverified_signatures=tuple(one.name for one in (*head.signatures, *(read_beside(path) if path else ()))),
             unverified_files=tuple(_files(reader)),
             total_bytes=reader.layout.total_bytes,
             checked=check,
         )
 
 
+def _check_file(medium: Medium, reader: BundleReader, report: Reporter) -> None:
+    if isinstance(medium, FileMedium):
+        medium.forget_cache()
+    workers = max(2, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:
+        read_all(reader, executor, workers, report)
+
+
+def _read_stream(reader: BundleReader, report: Reporter, *, check: bool) -> None:
+    """What passes only once is read in order: as far as the documents that name files, with `check` to its end."""
+    wanted = {item.digest: item for item in reader.inventory.items if item.kind == "files"}
+    blobs = reader.inventory.blobs
+    last = max((number for number, blob in enumerate(blobs) if blob.digest in wanted), default=-1)
+    buffer = new_buffer()
+    report(PhaseStarted(title="Reading", total_items=len(blobs) if check else last + 1))
+    for blob in blobs if check else blobs[: last + 1]:
+        item = wanted.get(blob.digest)
+        if item is None:
+            pass_by(reader, blob, buffer)
+        else:
+            reader.load(_document(item))
+    if check:
+        reader.check_end()
+    report(PhaseFinished(title="Reading"))
+
+
 def _files(reader: BundleReader) -> Iterator[tuple[str, Descriptor]]:
     """The layers of the artifacts that files travel in; their digests are in signed documents, their names too."""
     for item in reader.inventory.items:
         if item.kind == "files":
-            for layer in reader.load(Descriptor(media_type=item.media_type, digest=item.digest, size=item.size)).layers:
+            for layer in reader.load(_document(item)).layers:
                 yield layer.annotations.get(_TITLE, layer.digest), layer
+
+
+def _document(item: Item) -> Descriptor:
+    return Descriptor(media_type=item.media_type, digest=item.digest, size=item.size)

@@ -47,6 +47,12 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
     report(PhaseFinished(title="Checking"))
 
 
+def pass_by(reader: BundleReader, blob: BlobEntry, buffer: memoryview) -> None:
+    """Check a blob of a stream that nobody needs: the next one comes behind it."""
+    with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
+        copy_verified(source, Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer)
+
+
 def _best_order(blobs: Sequence[BlobEntry], workers: int) -> list[BlobEntry]:
     """As they lie, so that a disk reads on and on; but the few that are so long that one left over would be waited for.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import upstream
 from support.images import helm_chart, referrer, single_image
-from support.trip import Trip, make_trip, run
+from support.trip import Trip, command_line, make_trip, run
 
 from airgap_bundle.core.content import Digest
 
@@ -113,3 +114,36 @@ def test_a_lock_without_the_signature_is_refused_with_status_3(tmp_path: Path, m
         assert "AB-TRUST-UPSTREAM" in said.text
         assert "nobody has signed it" in said.text
         assert not (trip.path / "acme.lock.yaml").exists()
+
+
+def inspect_stream(raw: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """What `airgap-export inspect -` says of these bytes."""
+    line = command_line("airgap-export", "inspect", "-", "--format", "json", *options)
+    return subprocess.run(line, input=raw, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_a_stream_is_looked_into_as_a_file_is(delivery: tuple[Trip, Path], options: tuple[str, ...]) -> None:
+    _, bundle = delivery
+    expected = run("airgap-export", "inspect", bundle, "--format", "json", *options).json
+    said = inspect_stream(bundle.read_bytes(), *options)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout) == expected | {"bundle": "standard input"}
+    assert [each["name"] for each in expected["files"]] == ["licences/acme.txt"]
+
+
+def test_a_stream_that_is_damaged_at_its_end_is_noticed_by_check(delivery: tuple[Trip, Path]) -> None:
+    _, bundle = delivery
+    raw = bundle.read_bytes()
+    for damaged in (raw[:-1], raw + b"x", raw[:-1500] + bytes([raw[-1500] ^ 1]) + raw[-1499:]):
+        assert inspect_stream(damaged).returncode == 0
+        assert inspect_stream(damaged, "--check").returncode == 4
+
+
+@pytest.mark.parametrize("words", [("verify",), ("inspect",), ("push", "registry.internal:5000")])
+def test_a_bundle_behind_a_url_is_refused_by_name(delivery: tuple[Trip, Path], words: tuple[str, ...]) -> None:
+    trip, _ = delivery
+    more: tuple[object, ...] = () if words[0] == "inspect" else ("--policy", trip.policy)
+    said = run("airgap-import", words[0], "https://x.example/acme.tar", *words[1:], *more, "--format", "json")
+    assert (said.status, said.json["error"]["code"]) == (2, "AB-USAGE-BUNDLE-URL")
+    assert "https://x.example/acme.tar is a URL" in said.json["error"]["message"]
