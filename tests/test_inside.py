@@ -202,6 +202,33 @@ def test_a_torn_last_line_of_the_trail_is_put_aside_and_noted(site: Site) -> Non
     assert site.run("audit verify", policy=False).status == 0
 
 
+@pytest.mark.parametrize("command", ["push", "publish", "rollback"])
+def test_where_the_disk_is_too_full_for_the_trail_nothing_changes(site: Site, command: str) -> None:
+    site.push("acme-1")
+    receipt = site.push("acme-2", *(["--hold"] if command == "publish" else []))
+    arguments = {
+        "push": ["push", deliveries().bundle("acme-3"), site.dest],
+        "publish": ["publish", receipt],
+        "rollback": ["rollback", "acme"],
+    }[command]
+    before, records, status = site.tags(), site.events(), site.status()
+    limit = (site.state / "audit.jsonl").stat().st_size + 10
+    code = "\n".join(
+        (
+            "import resource, sys",
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))",
+            "from airgap_bundle.cli.boundary import main",
+            "main()",
+        )
+    )
+    command_line = [sys.executable, "-c", code, *arguments, "--policy", site.policy, "--state", site.state]
+    done = subprocess.run(list(map(str, command_line)), capture_output=True, text=True, check=False)
+    assert done.returncode == 6, done.stderr
+    assert "audit trail" in done.stderr
+    assert (site.tags(), site.events(), site.status()) == (before, records, status)
+    assert site.run("audit verify", policy=False).status == 0
+
+
 @pytest.mark.parametrize("edit", ["change", "cut", "swap"])
 def test_a_trail_that_was_edited_is_found_out(site: Site, edit: str) -> None:
     site.push("acme-1")

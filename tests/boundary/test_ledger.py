@@ -486,3 +486,26 @@ def test_a_ledger_whose_place_is_taken_by_a_link_is_refused(state: StateDirector
     with pytest.raises(HostError) as caught:
         Ledger.open(state)
     assert (caught.value.code, (tmp_path / "elsewhere").exists()) == ("AB-LEDGER-WRITE", False)
+
+
+def test_a_ledger_of_version_1_is_taken_over_with_what_was_current(state: StateDirectory) -> None:
+    with Ledger.open(state) as ledger:
+        ledger.record(receipt(1))
+        ledger.record(receipt(2))
+        ledger.record(receipt(3, held=True))
+    with closing(sqlite3.connect(state.ledger_path)) as database:
+        for statement in (
+            "DROP TABLE standing",
+            "DROP INDEX imports_by_state",
+            "DROP INDEX tags_of_a_product",
+            "ALTER TABLE imports DROP COLUMN kind",
+            "PRAGMA user_version = 1",
+        ):
+            database.execute(statement)
+    with Ledger.open(state) as ledger:
+        current = ledger.current("acme", DESTINATION)
+        assert current is not None
+        assert current.sequence == 2
+        assert ledger.standing.waiting("acme", DESTINATION) == (receipt(3).id,)
+    with Ledger.open(state) as ledger:
+        assert ledger.current("acme", DESTINATION) == current

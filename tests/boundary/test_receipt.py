@@ -17,10 +17,13 @@ from support.receipts import DESTINATION, NOON, digest, item, receipt
 from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
+    Evidence,
     MapRule,
     Outcome,
     Override,
     PolicyUsed,
+    Promotion,
+    Publication,
     Receipt,
     ReceiptItem,
     SignedBy,
@@ -74,6 +77,7 @@ _item = st.builds(
     outcome=_outcome,
     attached=st.lists(_attached, max_size=1).map(tuple),
 )
+_signed = st.builds(SignedBy, signer=_line, method=_word, key=_line, roles=st.lists(_line, max_size=2).map(tuple))
 _receipts = st.builds(
     Receipt,
     bundle_id=_digest,
@@ -83,10 +87,7 @@ _receipts = st.builds(
     created=_moment,
     destination=st.sampled_from(["r.example:5000/a", "dir:/srv/registry", "[::1]:5000"]),
     policy=st.builds(PolicyUsed, version=_number, digest=_digest),
-    signers=st.lists(
-        st.builds(SignedBy, signer=_line, method=_word, key=_line, roles=st.lists(_line, max_size=2).map(tuple)),
-        max_size=2,
-    ).map(tuple),
+    signers=st.lists(_signed, max_size=2).map(tuple),
     started=_moment,
     finished=_moment,
     tool=_line,
@@ -101,6 +102,15 @@ _receipts = st.builds(
     ),
     totals=st.builds(Totals, blobs_pushed=_number, blobs_mounted=_number, blobs_present=_number, bytes_sent=_number),
     previous=_tag | st.just(""),
+    publication=st.none()
+    | st.builds(
+        Publication,
+        at=_moment,
+        held=_digest,
+        evidence=st.lists(st.builds(Evidence, name=_line, digest=_digest, size=_number), max_size=2).map(tuple),
+        approvals=st.lists(_signed, max_size=2).map(tuple),
+    ),
+    promotion=st.none() | st.builds(Promotion, destination=st.just("staging.internal/a"), receipt=_tag, digest=_digest),
 )
 
 
@@ -256,3 +266,17 @@ def test_a_second_run_keeps_what_it_saw_itself_where_the_tag_had_moved() -> None
 def test_totals_cannot_be_negative() -> None:
     with pytest.raises(InvalidValueError, match="bytes_sent"):
         replace(Totals(), bytes_sent=-1)
+
+
+def test_a_second_run_keeps_how_the_images_were_published_and_from_where_they_came() -> None:
+    publication = Publication(at=NOON, held=digest("held"))
+    promotion = Promotion(destination="staging:5000", receipt="acme-1-x", digest=digest("there"))
+    earlier = receipt(publication=publication, promotion=promotion, previous="acme-0-x")
+    again = inheriting(receipt(previous="acme-9-x"), earlier, {})
+    assert (again.publication, again.promotion, again.previous) == (publication, promotion, "acme-0-x")
+
+
+@pytest.mark.parametrize("kind", ["held", "partial"])
+def test_what_was_held_or_partial_says_nothing_about_what_was_before(kind: str) -> None:
+    earlier = receipt(previous="acme-0-x", **{kind: True})
+    assert inheriting(receipt(previous="acme-9-x"), earlier, {}).previous == "acme-9-x"

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 from support.deliveries import Site, deliveries, make_site
+from support.gate import gate_before
+from support.registries import embedded_registry
+from support.trip import start
 
 _TESTS = Path(__file__).parent.parent
 # Counts what makes something durable or visible, and dies before the one with the number that was given.
@@ -175,3 +178,45 @@ def test_a_rollback_undoes_what_was_killed(tmp_path: Path, name: str) -> None:
             continue
         stage.site.done("rollback acme")
         stage.check_whole(stage.before)
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["the request does not arrive", "the answer does not"])
+@pytest.mark.parametrize("name", ["rollback", "publish"])
+def test_killed_at_any_request_that_changes_something(tmp_path: Path, name: str, *, is_answered: bool) -> None:
+    site = make_site(tmp_path)
+    with embedded_registry(tmp_path / "registry") as server, gate_before(server.address) as gate:
+        site.push("acme-1", dest=gate.address)
+        receipt = site.push("acme-2", *(["--hold"] if name == "publish" else []), dest=gate.address)
+        command = [name, "acme" if name == "rollback" else receipt, "--policy", site.policy, "--state", site.state]
+        after = {"app:1.0": "app-1", "redis:7": "redis-1"}
+        if name == "publish":
+            after = {"app:1.0": "app-1", "app:2.0": "app-2", "redis:7": "redis-2"}
+        for number in range(1, 20):
+            process = start("airgap-import", *command)
+            changes = 0
+
+            def rule(
+                method: str, _target: str, number: int = number, process: subprocess.Popen[bytes] = process
+            ) -> int | None:
+                nonlocal changes
+                changes += method not in {"GET", "HEAD"}
+                if method in {"GET", "HEAD"} or changes != number:
+                    return None
+                process.kill()
+                process.wait(10)
+                return None if is_answered else 503
+
+            gate.rule = rule
+            process.communicate(timeout=60)
+            gate.rule = lambda _method, _target: None
+            if process.returncode == 0:
+                break
+            # Each run was killed one step later than the one before, and went on from there.
+            assert site.status()["unfinished"] != [] or site.tags() == after
+            if site.tags() == after and site.status()["unfinished"] == []:
+                break
+        assert changes >= 1
+        assert site.tags() == after
+        assert site.status()["unfinished"] == []
+        assert site.done("drift")["drifted"] == []
+        assert site.run("audit verify", policy=False).status == 0
