@@ -320,6 +320,22 @@ def test_repositories_that_may_not_even_be_read_are_all_named(trip: Trip, debian
     assert all(f"team-{letter}/app" in said.json["error"]["message"] for letter in "abc")
 
 
+def test_where_nobody_may_push_anything_the_hint_is_about_the_login(trip: Trip, debian: str) -> None:
+    three_images(trip)
+    rules = """
+        location ~ /blobs/uploads/ {
+          return 401 '{"errors":[{"code":"UNAUTHORIZED","message":"project mirror not found"}]}';
+        }
+    """
+    with nginx_before(debian, trip.path / "front", rules=rules) as front:
+        said = trip.push(trip.build(), f"{front.address}/mirror", "--format", "json")
+    error = said.json["error"]
+    assert (said.status, error["code"]) == (5, "AB-REGISTRY-UNAUTHORIZED"), said.err
+    assert all(f"team-{letter}/app" in error["message"] for letter in "abc")
+    assert "project mirror not found" in error["message"]
+    assert "docker login" in error["hint"]
+
+
 def test_names_with_too_many_parts_are_named_and_a_map_shortens_them(trip: Trip, debian: str) -> None:
     contents = three_images(trip)
     bundle = trip.build()

@@ -30,8 +30,12 @@ _REFUSALS = frozenset(
         "AB-REGISTRY-UNSUPPORTED",
     }
 )
-# About one login or one switch, so that a list of repositories would lead astray where it is about all of them.
+# About one login or one switch, where it is about all repositories.
 _OF_THE_REGISTRY = frozenset({"AB-REGISTRY-UNAUTHORIZED", "AB-REGISTRY-UNSUPPORTED"})
+_HINT = (
+    "make these projects or repositories there, ask for the right to push, or send the content where both exist: "
+    "--map 'docker.io/**=infra/**'"
+)
 # A sentence with more names is not read; the rest is counted.
 _MAX_NAMES = 100
 
@@ -52,7 +56,7 @@ def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None
             (uploaded if goes_there else mounted).setdefault(repository, move.digest)
     # Every receipt has this blob: where it is, receipts were taken before.
     config = Digest.of(EMPTY_CONFIG)
-    if uploaded and not inquirer.registry.has_blob(receipts, config, len(EMPTY_CONFIG)):
+    if (uploaded or mounted) and not inquirer.registry.has_blob(receipts, config, len(EMPTY_CONFIG)):
         mounted[receipts] = config
     questions = mounted | uploaded
     refused = inquirer.prepare(questions.items(), plan.upload_bytes)
@@ -69,22 +73,20 @@ def is_refusal(error: RegistryError) -> bool:
 
 def refusal(destination: str, refused: Mapping[str, RegistryError], asked: int) -> RegistryError:
     """One error for all repositories that refuse; `asked` is how many there are."""
-    first = refused[min(refused)]
-    if first.code in _OF_THE_REGISTRY and len(refused) == asked:
-        return first
     reasons: dict[str, list[str]] = {}
     for name in sorted(refused)[:_MAX_NAMES]:
         reasons.setdefault(refused[name].code, []).append(name)
     parts = [f"{', '.join(names)} ({_answer(refused[names[0]])})" for names in reasons.values()]
     if len(refused) > _MAX_NAMES:
         parts.append(f"and {len(refused) - _MAX_NAMES} more")
-    return RegistryError(
-        "AB-REGISTRY-REPOSITORIES",
+    message = (
         f"{destination} refuses {len(refused)} of {count_text(asked, 'repository', 'repositories')}: "
-        + "; ".join(parts),
-        hint="make these projects or repositories there, ask for the right to push, or send the content where both "
-        "exist: --map 'docker.io/**=infra/**'",
+        + "; ".join(parts)
     )
+    first = refused[min(refused)]
+    if len(refused) == asked and first.code in _OF_THE_REGISTRY:
+        return RegistryError(first.code, message, hint=first.hint)
+    return RegistryError("AB-REGISTRY-REPOSITORIES", message, hint=_HINT)
 
 
 def _answer(error: RegistryError) -> str:
