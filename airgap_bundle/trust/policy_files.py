@@ -148,4 +148,5 @@ products:
     repositories: ["**"]           # below the destination; "**" is every one
     overrides: [release]           # whose signature allows --allow-older and --allow-expired
     # maxAge: 180d
+    # hold: {{wait: 24h, approvals: [release]}}       # tags move with publish, not with push
 """.encode()
