@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,9 +181,6 @@ def test_nothing_goes_back_to_a_bundle_that_was_revoked_since(site: Site, monkey
 
 
 def test_a_ledger_of_a_newer_version_is_refused_by_every_command(site: Site) -> None:
-    import sqlite3  # noqa: PLC0415
-    from contextlib import closing  # noqa: PLC0415
-
     site.push("acme-1")
     with closing(sqlite3.connect(site.state / "ledger.sqlite3")) as database:
         database.execute("PRAGMA user_version = 99")
