@@ -70,8 +70,9 @@ def locked(trip: Trip) -> Said:
     return trip.lock("--format", "json")
 
 
-def built(trip: Trip) -> Said:
-    return run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "acme.tar", "--format", "json")
+def built(trip: Trip, *options: object) -> Said:
+    out = ("-o", trip.path / "acme.tar", "--format", "json")
+    return run("airgap-export", "build", trip.path / "acme.yaml", *out, *options)
 
 
 def pushed(trip: Trip, parts: Parts) -> Said:
@@ -271,7 +272,7 @@ def test_a_foreign_layer_that_is_wanted_and_that_the_registry_does_not_have(trip
         lines = ("images:", f"  - {server.address}/acme/app:1.0", "foreignLayers: carry", "referrers: none")
         trip.write_manifest(*lines)
         assert locked(trip).status == 0
-        said = built(trip)
+        said = built(trip, "--jobs", 1)
     assert (said.status, said.json["error"]["code"]) == (5, "AB-REGISTRY-NOT-FOUND"), said.err
     assert Digest.of(b"foreign") in said.json["error"]["message"]
     assert not (trip.path / "acme.tar").exists()
