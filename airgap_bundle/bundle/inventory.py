@@ -30,6 +30,9 @@ MAX_TEXT = 1024
 RECEIPTS_PATH = "airgap-receipts"
 ANCHOR_TAG = re.compile(r"airgap-[0-9a-f]{12}-[0-9a-f]{8}")
 ITEM_KINDS = ("image", "chart", "artifact", "files", "attached")
+# Behind the digest of its subject, what the tag of an attached manifest ends with. Another tag would be moved without
+# the care that is taken with tags: it could not be held back, and would not be put back.
+_ATTACHED_SUFFIXES = ("", ".sig", ".att", ".sbom")
 
 _NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -98,6 +101,8 @@ class Item:
             Platform.parse(platform)
         if (self.subject is not None) != (self.kind == "attached"):
             raise InvalidValueError("a subject belongs to attached items, and to them only")
+        if self.subject is not None and self.tag and self.tag not in _attached_tags(self.subject):
+            raise InvalidValueError(f"the tag {self.tag} of an attached item is not made of its subject {self.subject}")
         if self.referrers not in {"", "none"}:
             raise InvalidValueError(f"referrers is not 'none': {self.referrers[:40]!r}")
 
@@ -170,6 +175,10 @@ def _check_target(path: str, tag: str) -> None:
         check_tag(tag)
     if path.split("/", maxsplit=1)[0] == RECEIPTS_PATH or ANCHOR_TAG.fullmatch(tag):
         raise InvalidValueError(f"a name that the importing side keeps for itself: {path}:{tag}")
+
+
+def _attached_tags(subject: Digest) -> list[str]:
+    return [f"{subject.algorithm}-{subject.encoded}{suffix}" for suffix in _ATTACHED_SUFFIXES]
 
 
 def check_product(name: str) -> str:

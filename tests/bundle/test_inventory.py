@@ -163,6 +163,16 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an empty list of platforms": (set_item("platforms", []), "canonical"),
     "a subject of an image": (set_item("subject", DIGEST), "a subject belongs to attached items"),
     "an attached item without a subject": (set_item("kind", "attached"), "a subject belongs to attached items"),
+    "an attached item under a tag that a cluster uses": (
+        lambda document: document["items"][0].update(kind="attached", subject=DIGEST, tag="1.0"),
+        "the tag 1.0 of an attached item is not made of its subject",
+    ),
+    "an attached item under the tag of another subject": (
+        lambda document: document["items"][0].update(
+            kind="attached", subject=DIGEST, tag=OTHER.replace(":", "-") + ".sig"
+        ),
+        "is not made of its subject",
+    ),
     "referrers that are neither": (set_item("referrers", "some"), "referrers is not"),
     "a verdict that is no map": (set_item("upstream", ["good"]), "is not an object"),
     "a verdict with a number": (set_item("upstream", [{"a": 1}]), "is not a map of strings"),
