@@ -246,8 +246,8 @@ class RegistryServer:
         except OSError as error:
             raise HostError(
                 "AB-SERVE-ADDRESS-IN-USE",
-                f"cannot listen on {self.address}: {error.strerror or error}",
-                hint="another program may be there; name another port with --listen",
+                f"cannot listen on {self.address}: another program does, or the address is not one of this machine",
+                hint="name another port with --listen",
             ) from error
         self.port = self._server.bind_addr[1]
         self._thread.start()
