@@ -12,35 +12,24 @@ from airgap_bundle.registry.options import ClientOptions
 from airgap_bundle.registry.pacing import Pacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
+    from airgap_bundle.cli.options import Connection, SourceConnection
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.trust.policy_model import Policy
 
 
 def connected_options(
-    *,
-    report: Reporter,
-    authfile: Path | None,
-    plain_http: Sequence[str] | None,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
-    token_hosts: Sequence[str] | None,
-    mirrors: Sequence[str] | None,
-    limit_rate: str | None = None,
+    connection: SourceConnection, *, report: Reporter, limit_rate: str | None = None
 ) -> ClientOptions:
     """For the outside: proxies of the environment are used, and content may come from where a registry points."""
     return ClientOptions(
         side="source",
-        authfile=authfile,
-        plain_http=frozenset(plain_http or ()),
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_hosts=frozenset(token_hosts or ()),
-        mirrors=MappingProxyType(dict(_mirror(text) for text in mirrors or ())),
+        authfile=connection.authfile,
+        plain_http=frozenset(connection.plain_http or ()),
+        ca_file=connection.ca_file,
+        cert_file=connection.cert_file,
+        key_file=connection.key_file,
+        token_hosts=frozenset(connection.token_host or ()),
+        mirrors=MappingProxyType(dict(_mirror(text) for text in connection.mirror or ())),
         proxies=True,
         follow_redirects_elsewhere=True,
         pacing=read_rate(limit_rate),
@@ -49,25 +38,16 @@ def connected_options(
 
 
 def boundary_options(
-    policy: Policy,
-    host: str,
-    *,
-    report: Reporter,
-    authfile: Path | None,
-    plain_http: Sequence[str] | None,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
-    pacing: Pacing | None = None,
+    policy: Policy, host: str, connection: Connection, *, report: Reporter, pacing: Pacing | None = None
 ) -> ClientOptions:
     """For the inside: the destination and the token hosts that the policy names for it, and nobody else."""
     return ClientOptions(
         side="destination",
-        authfile=authfile,
-        plain_http=frozenset(plain_http or ()),
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
+        authfile=connection.authfile,
+        plain_http=frozenset(connection.plain_http or ()),
+        ca_file=connection.ca_file,
+        cert_file=connection.cert_file,
+        key_file=connection.key_file,
         token_hosts=frozenset(policy.token_hosts.get(host, ())),
         pacing=pacing or Pacing(),
         reporter=report,

@@ -40,14 +40,8 @@ def plan(
     file: ManifestFile,
     relock: Relock = False,
     no_docker_manifest: NoDockerManifest = False,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> None:
     """Say what would travel, from where, and how much it is. Fetches image documents only."""
@@ -56,14 +50,8 @@ def plan(
 
     project = building.open_project(file)
     client = clients.connected_options(
+        connection,
         report=terminal.report,
-        authfile=authfile,
-        plain_http=plain_http,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_hosts=token_host,
-        mirrors=mirror,
     )
     with building.workshop(client, None, terminal.report) as shop:
         lock = building.current_lock(project, shop, clock.now(), relock=relock)
@@ -98,14 +86,8 @@ def build(
     no_docker_manifest: NoDockerManifest = False,
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> None:
     """Fetch everything that the lock names, write it into one file, and sign it.
@@ -122,14 +104,8 @@ def build(
     signers = find_signers(sign or (), signing)
     project = building.open_project(file)
     client = clients.connected_options(
+        connection,
         report=terminal.report,
-        authfile=authfile,
-        plain_http=plain_http,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_hosts=token_host,
-        mirrors=mirror,
         limit_rate=limit_rate,
     )
     out = (

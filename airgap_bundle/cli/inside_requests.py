@@ -9,9 +9,9 @@ from airgap_bundle.boundary.receipt_signing import find_receipt_key
 from airgap_bundle.cli.clients import boundary_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
+    from airgap_bundle.cli.options import Connection
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.options import ClientOptions
     from airgap_bundle.trust.policy_model import Policy
@@ -23,11 +23,7 @@ def inside_request(
     report: Reporter,
     policy: Path | None,
     state: Path | None,
-    authfile: Path | None,
-    plain_http: Sequence[str] | None,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
+    connection: Connection,
     jobs: int | None,
     locks: bool = False,
     wait_seconds: float = 0,
@@ -39,12 +35,8 @@ def inside_request(
         return boundary_options(
             believed,
             host,
+            connection,
             report=report,
-            authfile=authfile,
-            plain_http=plain_http,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
         )
 
     return InsideRequest(

@@ -65,14 +65,8 @@ def check(
         str, typer.Option("--volume-size", metavar="SIZE", help="The medium: fat32, dvd, or 32GB. Needs --online.")
     ] = "",
     online: Annotated[bool, typer.Option("--online", help="Ask the registries whether everything is there.")] = False,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> int:
     """Lint manifests, without a network unless --online is given.
@@ -99,14 +93,8 @@ def check(
         ),
     )
     client = clients.connected_options(
+        connection,
         report=terminal.report,
-        authfile=authfile,
-        plain_http=plain_http,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_hosts=token_host,
-        mirrors=mirror,
     )
     return check_run.run(asked, client if online else None, terminal)
 
@@ -128,14 +116,8 @@ def lock(
         typer.Option("--update", metavar="NAME", help="Look up this one again, by reference or name; repeatable."),
     ] = None,
     update_all: Annotated[bool, typer.Option("--update-all", help="Look up everything again.")] = False,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> int:
     """Resolve every name to the digests it has today, and write them beside the manifest.
@@ -150,14 +132,8 @@ def lock(
     if check:
         return manifest_text.show_staleness(project, terminal)
     client = clients.connected_options(
+        connection,
         report=terminal.report,
-        authfile=authfile,
-        plain_http=plain_http,
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        token_hosts=token_host,
-        mirrors=mirror,
     )
     with building.workshop(client, None, terminal.report) as shop:
         refresh = Refresh(names=tuple(update or ()), everything=update_all)
@@ -193,14 +169,8 @@ def discover(
         typer.Option("--allow-host", metavar="PATTERN", help="A host that is inside, such as '*.corp'; repeatable."),
     ] = None,
     online: Annotated[bool, typer.Option("--online", help="Ask the registries which guesses exist.")] = False,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> None:
     """Find the images in charts and deployments, and say where each was found.
@@ -215,14 +185,8 @@ def discover(
     found = discover_paths(paths, values or (), allow_host or ())
     if online:
         client = clients.connected_options(
+            connection,
             report=terminal.report,
-            authfile=authfile,
-            plain_http=plain_http,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
-            token_hosts=token_host,
-            mirrors=mirror,
         )
         with building.workshop(client, None, terminal.report) as shop:
             found = confirmed(found, shop.sources, shop.executor, terminal.report)
@@ -242,14 +206,8 @@ def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A manifest, lock or bundle.", show_default=False)],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="A manifest, lock or bundle.", show_default=False)],
     online: Annotated[bool, typer.Option("--online", help="Ask the registries for the sizes behind locks.")] = False,
-    mirror: options.Mirror = None,
-    authfile: options.AuthFile = None,
-    plain_http: options.PlainHttp = None,
-    ca_file: options.CaFile = None,
-    cert_file: options.CertFile = None,
-    key_file: options.KeyFile = None,
-    token_host: options.TokenHost = None,
     *,
+    connection: options.SourceConnection,
     terminal: Terminal,
 ) -> None:
     """Say what was added, removed and changed between two deliveries.
@@ -267,14 +225,8 @@ def diff(
         shop = None
         if online:
             client = clients.connected_options(
+                connection,
                 report=terminal.report,
-                authfile=authfile,
-                plain_http=plain_http,
-                ca_file=ca_file,
-                cert_file=cert_file,
-                key_file=key_file,
-                token_hosts=token_host,
-                mirrors=mirror,
             )
             shop = stack.enter_context(building.workshop(client, None, terminal.report))
         found = compare(load_side(old, shop), load_side(new, shop))

@@ -4,11 +4,14 @@ Every one that names its variable in the help can come from it; the command line
 variable: an override is meant once, and a secret does not belong where every child process sees it.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from airgap_bundle.cli.groups import option_group
 
 
 class OutputFormat(StrEnum):
@@ -142,3 +145,24 @@ WaitLock = Annotated[
     typer.Option("--wait-lock", metavar="SECONDS", min=0, help="Wait for other work on the product to end."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan that would be carried out, and stop.")]
+
+
+@option_group
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Connection:
+    """How registries may be spoken to."""
+
+    authfile: AuthFile = None
+    plain_http: PlainHttp = None
+    ca_file: CaFile = None
+    cert_file: CertFile = None
+    key_file: KeyFile = None
+
+
+@option_group
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceConnection(Connection):
+    """How registries may be spoken to outside, where there are mirrors and token hosts of others."""
+
+    token_host: TokenHost = None
+    mirror: Mirror = None

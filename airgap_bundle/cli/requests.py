@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.boundary.importing import ImportRequest
+    from airgap_bundle.cli.options import Connection
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.options import ClientOptions
     from airgap_bundle.trust.policy_model import Policy
@@ -29,11 +30,7 @@ def read_request(
     policy: Path | None,
     state: Path | None,
     path_map: Sequence[str] | None,
-    authfile: Path | None,
-    plain_http: Sequence[str] | None,
-    ca_file: Path | None,
-    cert_file: Path | None,
-    key_file: Path | None,
+    connection: Connection,
     jobs: int | None,
     limit_rate: str | None = None,
     allow_older: str | None,
@@ -75,12 +72,8 @@ def read_request(
         return boundary_options(
             believed,
             destination.host,
+            connection,
             report=report,
-            authfile=authfile,
-            plain_http=plain_http,
-            ca_file=ca_file,
-            cert_file=cert_file,
-            key_file=key_file,
             pacing=pacing,
         )
 
