@@ -166,7 +166,8 @@ def main() -> None:
         run(["airgap-import", "policy", "init", "--openpgp", public, "-o", policy])
         ours, used = Ours(work=work, key=key, policy=policy), found(options.peer)
         print(
-            f"{len(references)} images, {options.runs} runs each, in turn; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
+            f"{len(references)} images, {options.runs} runs each, in turn; "
+            f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
         )
         for peer in used:
             print(f"beside {peer.name}: {peer.note}")
