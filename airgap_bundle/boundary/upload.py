@@ -66,7 +66,6 @@ class Uploader:
     _users: dict[Digest, Target | None] = field(default_factory=dict)
     _shared: dict[tuple[str, Digest], list[Target]] = field(default_factory=dict)
     """For blobs of several images, those of each repository; `_users` has None for them. Most blobs have one user."""
-    _documents: dict[Digest, bytes] = field(default_factory=dict, repr=False)
     _missing: frozenset[tuple[str, Digest]] = frozenset()
 
     def __post_init__(self) -> None:
@@ -78,8 +77,6 @@ class Uploader:
             self._waiting[id(target)] = len(blobs)
             for digest in blobs:
                 self._note_user(digest, target)
-        for target in (*self.plan.targets, *self.plan.attached):
-            self._documents |= {document.descriptor.digest: document.raw for document in target.documents}
 
     def _note_user(self, digest: Digest, target: Target) -> None:
         if digest not in self._users:
@@ -158,7 +155,7 @@ class Uploader:
             move = moves.get(entry.digest)
             if move is not None:
                 self.carry(move, buffer, self._once(move, buffer))
-            elif not self.reader.was_loaded(entry.digest):
+            elif self.reader.loaded(entry.digest) is None:
                 self._pass_by(entry.digest, entry.size, buffer)
 
     def _pass_by(self, digest: Digest, size: int, buffer: memoryview) -> None:
@@ -206,8 +203,8 @@ class Uploader:
         What no repository lacks passes by, and so does a large one that some repository has: it is mounted from there,
         or read from there.
         """
-        if self.reader.was_loaded(move.digest):
-            document = self._documents[move.digest]
+        document = self.reader.loaded(move.digest)
+        if document is not None:
             return lambda: nullcontext(BytesSource(document))
         if not move.missing or (move.held and move.size > len(buffer)):
             self._pass_by(move.digest, move.size, buffer)

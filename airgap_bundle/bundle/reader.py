@@ -235,9 +235,9 @@ class BundleReader:
         self._documents[descriptor.digest, descriptor.media_type] = document
         return document
 
-    def was_loaded(self, digest: Digest) -> bool:
-        """Whether a stream has passed this blob already, as an image document."""
-        return digest in self._loaded
+    def loaded(self, digest: Digest) -> bytes | None:
+        """The blob, if a stream has passed it already as an image document."""
+        return self._loaded.get(digest)
 
     def read_blob(self, digest: Digest) -> bytes:
         """A small blob as a whole; `BundleError` where it is damaged."""

@@ -70,11 +70,6 @@ class Journal:
         """Let go of the file."""
         os.close(self._fd)
 
-    def discard(self) -> None:
-        """The bundle is whole: nothing is left to remember."""
-        self.close()
-        self.path.unlink(missing_ok=True)
-
     def _append(self, text: str) -> None:
         try:
             os.write(self._fd, text.encode("ascii"))

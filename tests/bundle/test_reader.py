@@ -625,7 +625,7 @@ def test_documents_of_a_stream_are_kept_as_it_passes_only_once(whole: bytes, par
         top = parts.inventory.items[0]
         descriptor = Descriptor(media_type=top.media_type, digest=top.digest, size=top.size)
         assert reader.load(descriptor) == reader.load(descriptor)
-        assert reader.was_loaded(top.digest)
+        assert reader.loaded(top.digest) == reader.load(descriptor).raw
     finally:
         os.close(reading)
         writer.join()

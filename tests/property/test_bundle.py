@@ -119,16 +119,19 @@ def items(draw: st.DrawFn, blobs: list[BlobEntry]) -> Item:
     top = draw(st.sampled_from(blobs))
     kind = draw(st.sampled_from(["image", "chart", "artifact", "files", "attached"]))
     verdict = st.dictionaries(st.text(st.characters(codec="ascii"), max_size=8), TEXTS, max_size=3)
+    subject = draw(DIGESTS) if kind == "attached" else None
+    suffixes = st.sampled_from(["", ".sig", ".att", ".sbom"])
+    tags = TAGS if subject is None else suffixes.map(lambda suffix: f"sha256-{subject.encoded}{suffix}")
     return Item(
         kind=kind,
         source=draw(TEXTS),
         path=draw(REPOSITORIES),
-        tag=draw(st.one_of(st.just(""), TAGS)),
+        tag=draw(st.one_of(st.just(""), tags)),
         digest=top.digest,
         media_type=draw(st.sampled_from([OCI_MANIFEST, OCI_INDEX])),
         size=top.size,
         platforms=tuple(draw(st.lists(st.sampled_from(["linux/amd64", "linux/arm/v7", "windows/amd64"]), max_size=2))),
-        subject=draw(DIGESTS) if kind == "attached" else None,
+        subject=subject,
         original=draw(st.one_of(st.none(), st.sampled_from([blob.digest for blob in blobs]))),
         referrers=draw(st.sampled_from(["", "none"])),
         upstream=tuple(draw(st.lists(verdict, max_size=2))),
