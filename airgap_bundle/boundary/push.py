@@ -300,8 +300,11 @@ class Push:
         uploader = Uploader(
             plan=plan, reader=reader, registry=self.registry, report=self.report, cancellation=cancellation
         )
+        # A stream has to pass in any case; of a file nothing is read where nothing is sent.
+        is_work = plan.upload_count > 0 or not reader.medium.seekable
         title = "Sending"
-        self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
+        if is_work:
+            self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
         with working(
             uploader.heavy_jobs() if reader.medium.seekable else (),
             executor=self.executor,
@@ -314,7 +317,8 @@ class Push:
             if not reader.medium.seekable:
                 uploader.stream(new_buffer())
         reader.check_end()
-        self.report(PhaseFinished(title=title))
+        if is_work:
+            self.report(PhaseFinished(title=title))
         return uploader.sent
 
     def _note(self, event: str, verified: Verified, **details: str) -> None:

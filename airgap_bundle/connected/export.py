@@ -167,7 +167,8 @@ def build_file(
         placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
         waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
         title = "Fetching"
-        fetcher.report(PhaseStarted(title=title, total_bytes=sum(b.size for b in waiting), total_items=len(waiting)))
+        left = sum(blob.size for blob in waiting)
+        fetcher.report(PhaseStarted(title=title, total_bytes=left, total_items=fetcher.count(waiting)))
         # 3. to 5.
         if in_order:
             file.write_at(0, plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
@@ -208,7 +209,9 @@ def build_stream(
     """
     title = "Sending"
     fetcher.report(
-        PhaseStarted(title=title, total_bytes=plan.inventory.total_bytes, total_items=len(plan.inventory.blobs))
+        PhaseStarted(
+            title=title, total_bytes=plan.inventory.total_bytes, total_items=fetcher.count(plan.inventory.blobs)
+        )
     )
     stream.write(plan.head)
     stream.write(signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))

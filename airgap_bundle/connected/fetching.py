@@ -21,7 +21,7 @@ from airgap_bundle.core.errors import DocumentError, RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import BlobEntry
@@ -49,6 +49,10 @@ class Fetcher:
     def can_continue(self, blob: BlobEntry) -> bool:
         """Whether the end of this blob can be had without its beginning, so that a part of it is worth keeping."""
         return isinstance(self.supplies[blob.digest], FromRegistry)
+
+    def count(self, blobs: Iterable[BlobEntry]) -> int:
+        """How many of them have to be fetched from somewhere; the others are at hand."""
+        return sum(1 for blob in blobs if not isinstance(self.supplies[blob.digest], FromMemory))
 
     def fetch(self, blob: BlobEntry, sink: Sink, buffer: memoryview, *, held: HeldSource | None = None) -> None:
         """Copy one blob into `sink`; `RegistryError` or `DocumentError` says whose bytes were wrong.
