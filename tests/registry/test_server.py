@@ -781,7 +781,7 @@ class TestTheProcess:
             # Ctrl-C for the whole group, and at once the script's own SIGTERM.
             for number in (signal.SIGINT, signal.SIGTERM) * 10:
                 process.send_signal(number)
-            output, errors = process.communicate(timeout=20)
+            output, errors = process.communicate(timeout=90)
         assert (process.returncode, output, errors) == (0, "stopped\n", "")
 
     def test_killed_in_the_middle_of_an_upload_it_leaves_no_blob(self, tmp_path: Path) -> None:
