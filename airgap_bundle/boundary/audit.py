@@ -30,9 +30,9 @@ from airgap_bundle.boundary.audit_record import (
     parse_record,
 )
 from airgap_bundle.boundary.receipt import AuditHead
-from airgap_bundle.boundary.state import sync_directory
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, InvalidValueError
+from airgap_bundle.registry.durable import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

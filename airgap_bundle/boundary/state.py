@@ -29,6 +29,7 @@ from airgap_bundle.core.errors import HostError, InvalidValueError
 from airgap_bundle.core.report import Remark, Severity, silent
 from airgap_bundle.core.strictjson import parse_object
 from airgap_bundle.core.text import printable
+from airgap_bundle.registry.durable import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,15 +159,6 @@ def unusable(path: Path, what: str, error: OSError) -> HostError:
     else:
         hint = "check owner and mode, or name another directory with --state"
     return HostError("AB-STATE-UNUSABLE", f"{path} in the state directory cannot {what}: {text}", hint=hint)
-
-
-def sync_directory(path: Path) -> None:
-    """Make names that were made, replaced or removed in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _make(path: Path) -> None:
