@@ -16,6 +16,8 @@ from airgap_bundle.core.oci import check_repository
 from airgap_bundle.registry.wsgi import FileSlice, RefusedError, Reply, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airgap_bundle.registry.directory import RegistryDirectory
     from airgap_bundle.registry.uploads import Upload, Uploads
 
@@ -28,8 +30,10 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]
 class BlobRoutes:
     """The handlers under `/v2/<name>/blobs/`."""
 
-    def __init__(self, storage: RegistryDirectory, uploads: Uploads) -> None:
+    def __init__(self, storage: RegistryDirectory, uploads: Uploads, may_pull: Callable[[Request, str], bool]) -> None:
         self._storage = storage
+        # Whether whoever makes a request may read another repository.
+        self._may_pull = may_pull
         self._uploads = uploads
         self._local = threading.local()
 
@@ -110,7 +114,7 @@ class BlobRoutes:
             check_repository(source)
         except InvalidValueError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "`from` is not a repository name") from error
-        if self._storage.blob_size(source, digest) is None:
+        if self._storage.blob_size(source, digest) is None or not self._may_pull(request, source):
             return False
         self._storage.link_blob(repository, digest)
         return True

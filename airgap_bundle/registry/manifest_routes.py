@@ -16,12 +16,11 @@ from urllib.parse import urlencode
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, Document, check_tag, parse_document
-from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply
+from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply, read_bounded, too_large
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airgap_bundle.core.content import Source
     from airgap_bundle.registry.store import DirectoryRegistry
 
 # Names in one answer: about a megabyte at the longest that tags can be.
@@ -29,7 +28,6 @@ _PAGE_NAMES = 10_000
 # Clients read answers of 4 MiB; room is left for the frame around the descriptors.
 _PAGE_BYTES = 3 * 1024 * 1024
 _COUNT = re.compile(r"[0-9]{1,9}")
-_READ_BYTES = 256 * 1024
 
 
 class ManifestRoutes:
@@ -140,28 +138,13 @@ def _unknown_manifest() -> RefusedError:
 
 def _read_document(request: Request) -> Document:
     if request.length is not None and request.length > MAX_DOCUMENT_BYTES:
-        raise _too_large()
-    raw = _read_bounded(request.body)
+        raise too_large("a manifest", MAX_DOCUMENT_BYTES)
+    raw = read_bounded(request.body, MAX_DOCUMENT_BYTES, what="a manifest")
     media_type = (request.header("content-type") or "").partition(";")[0].strip()
     try:
         return parse_document(raw, media_type)
     except InvalidValueError as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "MANIFEST_INVALID", str(error)) from error
-
-
-def _read_bounded(body: Source) -> bytes:
-    whole = bytearray()
-    piece = memoryview(bytearray(_READ_BYTES))
-    while count := body.readinto(piece):
-        whole += piece[:count]
-        if len(whole) > MAX_DOCUMENT_BYTES:
-            raise _too_large()
-    return bytes(whole)
-
-
-def _too_large() -> RefusedError:
-    message = f"a manifest may have {MAX_DOCUMENT_BYTES} bytes"
-    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "SIZE_INVALID", message)
 
 
 def _page(request: Request, names: Sequence[str], path: str) -> tuple[list[str], list[tuple[str, str]]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airgap_bundle.core.content import ContentMismatchError
 from airgap_bundle.core.errors import AirgapError, InvalidValueError
 from airgap_bundle.core.oci import check_host, check_repository
+from airgap_bundle.registry.admission import Action, Everybody, Page, Presented, Wanted, action_of
 from airgap_bundle.registry.blob_routes import BlobRoutes
 from airgap_bundle.registry.incoming import BodyError, SlowBodyError
 from airgap_bundle.registry.manifest_routes import ManifestRoutes
@@ -23,6 +24,7 @@ from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from airgap_bundle.registry.admission import Admission
     from airgap_bundle.registry.store import DirectoryRegistry
     from airgap_bundle.registry.uploads import Uploads
     from airgap_bundle.registry.wsgi import StartResponse
@@ -52,29 +54,44 @@ _STORE_WORDS = {
 class _Route:
     pattern: re.Pattern[str]
     handlers: Mapping[str, Handler]
+    uploading: bool
+    # What a caller has to be admitted to where no repository is meant.
+    general: Action
 
 
 class RegistryApplication:
     """The WSGI application over one registry directory. Safe for many threads.
 
     Without `allow_push` it only answers questions, and refuses every other method before it looks at anything.
+    `admission` decides about each question that is left. `pages` are further routes, by path.
     """
 
-    def __init__(self, registry: DirectoryRegistry, uploads: Uploads, *, allow_push: bool) -> None:
+    def __init__(
+        self,
+        registry: DirectoryRegistry,
+        uploads: Uploads,
+        *,
+        allow_push: bool,
+        admission: Admission | None = None,
+        pages: Mapping[str, Page] | None = None,
+    ) -> None:
         self._storage = registry.storage
         self._allow_push = allow_push
-        blobs = BlobRoutes(registry.storage, uploads)
+        self._admission = admission or Everybody()
+        self._pages = dict(pages or {})
+        blobs = BlobRoutes(registry.storage, uploads, self._may_pull)
         manifests = ManifestRoutes(registry)
         read, push = manifests.read, manifests.push
         self._routes = (
             _route(r"/v2/?()()", GET=_version, HEAD=_version),
-            _route(r"/v2/_catalog()()", GET=manifests.catalogue),
+            _route(r"/v2/_catalog()()", general=Action.LIST, GET=manifests.catalogue),
             _route(r"/v2/(.+)/tags/list()", GET=manifests.tags),
             _route(r"/v2/(.+)/manifests/([^/]+)", GET=read, HEAD=read, PUT=push, DELETE=manifests.delete),
             _route(r"/v2/(.+)/referrers/([^/]+)", GET=manifests.referrers),
-            _route(r"/v2/(.+)/blobs/uploads/?()", POST=blobs.start),
+            _route(r"/v2/(.+)/blobs/uploads/?()", uploading=True, POST=blobs.start),
             _route(
                 r"/v2/(.+)/blobs/uploads/([^/]+)",
+                uploading=True,
                 GET=blobs.status,
                 PATCH=blobs.append,
                 PUT=blobs.finish,
@@ -111,11 +128,21 @@ class RegistryApplication:
             raise _internal(error) from error
 
     def _dispatch(self, request: Request) -> Reply:
+        page = self._pages.get(request.path)
+        if page is not None:
+            return self._turn_to(request, page)
         for route in self._routes:
             match = route.pattern.fullmatch(request.path)
             if match is not None:
                 return self._handle(request, route, match[1], match[2])
         raise RefusedError(HTTPStatus.NOT_FOUND, "UNSUPPORTED", "there is nothing at this address")
+
+    def _turn_to(self, request: Request, page: Page) -> Reply:
+        if request.method not in page.methods:
+            raise _meaningless(page.methods)
+        if page.wanted is not None:
+            self._admit(request, page.wanted)
+        return page.answer(request)
 
     def _handle(self, request: Request, route: _Route, name: str, rest: str) -> Reply:
         handler = route.handlers.get(request.method)
@@ -124,13 +151,32 @@ class RegistryApplication:
             message = "this registry is read-only: it is served without permission to push"
             raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", message, headers=headers)
         if handler is None:
-            headers = [("Allow", ", ".join(sorted(route.handlers)))]
-            message = "this method means nothing here"
-            raise RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", message, headers=headers)
-        return handler(request, self._repository(request, name) if name else "", rest)
+            raise _meaningless(route.handlers)
+        if not name:
+            self._admit(request, Wanted(repository=None, action=route.general))
+            return handler(request, "", rest)
+        repository = self._repository(request, name)
+        action = action_of(request.method, uploading=route.uploading)
+        self._admit(request, Wanted(repository=repository, action=action))
+        return handler(request, repository, rest)
+
+    def _admit(self, request: Request, wanted: Wanted) -> None:
+        caller = self._admission.admit(Presented.by(request), wanted)
+        request.note_caller(caller.name)
+
+    def _may_pull(self, request: Request, repository: str) -> bool:
+        """Whether the one who pushes here may read there too: what is mounted is read."""
+        try:
+            self._admission.admit(Presented.by(request), Wanted(repository=repository, action=Action.PULL))
+        except RefusedError:
+            return False
+        return True
 
     def _repository(self, request: Request, name: str) -> str:
-        """The repository that is meant: of that name, or where it is not there that below the host in `?ns=`."""
+        """The repository that is meant: that below the host in `?ns=`, or where it is not there the one of that name.
+
+        In this order, so that nobody takes the place of a mirrored host by pushing to a name that looks like its own.
+        """
         try:
             check_repository(name)
         except InvalidValueError as error:
@@ -144,11 +190,16 @@ class RegistryApplication:
             below = check_repository(f"{check_host(host).lower().replace(':', '_')}/{name}")
         except InvalidValueError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "`ns` is not a registry host") from error
-        return name if self._storage.has_repository(name) else below
+        return below if self._storage.has_repository(below) else name
 
 
-def _route(pattern: str, **handlers: Handler) -> _Route:
-    return _Route(pattern=re.compile(pattern), handlers=handlers)
+def _route(pattern: str, *, uploading: bool = False, general: Action = Action.PULL, **handlers: Handler) -> _Route:
+    return _Route(pattern=re.compile(pattern), handlers=handlers, uploading=uploading, general=general)
+
+
+def _meaningless(methods: Iterable[str]) -> RefusedError:
+    headers = [("Allow", ", ".join(sorted(methods)))]
+    return RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", "this method means nothing here", headers=headers)
 
 
 def _version(request: Request, repository: str, rest: str) -> Reply:  # noqa: ARG001 - the shape of every handler

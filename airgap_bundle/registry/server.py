@@ -36,9 +36,11 @@ from airgap_bundle.registry.uploads import Uploads
 from airgap_bundle.registry.wsgi import FileSlice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from airgap_bundle.registry.admission import Admission, Page
 
     Log = Callable[[str], None]
 
@@ -227,11 +229,21 @@ class RegistryServer:
     """
 
     def __init__(
-        self, path: Path | str, listen: str = "127.0.0.1:0", *, allow_push: bool = False, log: Log | None = None
+        self,
+        path: Path | str,
+        listen: str = "127.0.0.1:0",
+        *,
+        allow_push: bool = False,
+        admission: Admission | None = None,
+        pages: Mapping[str, Page] | None = None,
+        log: Log | None = None,
     ) -> None:
         self.host, self.port = parse_listen(listen)
         self.registry = DirectoryRegistry(path)
-        application = RegistryApplication(self.registry, Uploads(self.registry.storage.contents), allow_push=allow_push)
+        uploads = Uploads(self.registry.storage.contents)
+        application = RegistryApplication(
+            self.registry, uploads, allow_push=allow_push, admission=admission, pages=pages
+        )
         self._server = _Server((self.host, self.port), application, log)
         self._thread = threading.Thread(target=self._server.serve, name="registry-server", daemon=True)
 

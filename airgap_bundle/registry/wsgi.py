@@ -34,6 +34,8 @@ _MAX_TARGET_BYTES = 8 * 1024
 _MAX_QUERY_FIELDS = 64
 # How much of a blob is read at a time where the server cannot send files by itself.
 _READ_BYTES = 1024 * 1024
+# How much of a small body is read at a time.
+_PIECE_BYTES = 256 * 1024
 
 
 class RefusedError(Exception):
@@ -57,6 +59,15 @@ class Request:
     headers: Mapping[str, str]
     body: Source
     length: int | None
+    # Where it comes from, and the common name of its certificate, which the handshake has checked.
+    peer: str = ""
+    certificate: str | None = None
+    # Where the server looks for who was asking, once that is known.
+    environ: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def note_caller(self, name: str) -> None:
+        """Tell the server who it is, for its log."""
+        self.environ["REMOTE_USER"] = name
 
     def first(self, name: str) -> str | None:
         """The first value of a query parameter."""
@@ -67,7 +78,7 @@ class Request:
         return self.headers.get(name)
 
 
-def read_request(environ: Mapping[str, Any]) -> Request:
+def read_request(environ: dict[str, Any]) -> Request:
     """The request that a WSGI server describes. Raises `RefusedError`."""
     path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
     if len(path) + len(query) > _MAX_TARGET_BYTES:
@@ -89,7 +100,26 @@ def read_request(environ: Mapping[str, Any]) -> Request:
         headers=headers,
         body=environ["wsgi.input"],
         length=int(length) if length else None,
+        peer=environ.get("REMOTE_ADDR", ""),
+        certificate=environ.get("SSL_CLIENT_S_DN_CN"),
+        environ=environ,
     )
+
+
+def read_bounded(body: Source, limit: int, *, what: str) -> bytes:
+    """A small body as a whole. Raises `RefusedError` (413) beyond `limit` bytes; `what` is its subject."""
+    whole = bytearray()
+    piece = memoryview(bytearray(min(limit, _PIECE_BYTES) + 1))
+    while count := body.readinto(piece):
+        whole += piece[:count]
+        if len(whole) > limit:
+            raise too_large(what, limit)
+    return bytes(whole)
+
+
+def too_large(what: str, limit: int) -> RefusedError:
+    """413 for a body that is longer than `limit` bytes."""
+    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "SIZE_INVALID", f"{what} may have {limit} bytes")
 
 
 class FileSlice:

@@ -435,11 +435,18 @@ class TestMirror:
         image.push_to(server.registry, f"registry.internal_5000/{name}", "1")
         assert client("GET", f"/v2/{name}/manifests/1?ns=Registry.Internal:5000").body == image.root.raw
 
-    def test_the_path_itself_comes_first(self, server: RegistryServer, client: Client, name: str) -> None:
+    def test_what_is_kept_for_the_host_comes_first(self, server: RegistryServer, client: Client, name: str) -> None:
         here, below = single_image("here"), single_image("below")
         here.push_to(server.registry, name, "1")
         below.push_to(server.registry, f"docker.io/{name}", "1")
-        assert client("GET", f"/v2/{name}/manifests/1?ns=docker.io").body == here.root.raw
+        assert client("GET", f"/v2/{name}/manifests/1?ns=docker.io").body == below.root.raw
+
+    def test_a_path_that_names_the_host_itself_is_found(
+        self, server: RegistryServer, client: Client, name: str
+    ) -> None:
+        image = single_image("here")
+        image.push_to(server.registry, name, "1")
+        assert client("GET", f"/v2/{name}/manifests/1?ns=docker.io").body == image.root.raw
 
     @pytest.mark.parametrize("ns", ["", "..", "../..", "a/b", "-x", "host:0", "host:99999", "[::1]", "%00", "x" * 300])
     def test_what_is_no_host_is_refused(self, client: Client, name: str, ns: str) -> None:

@@ -1,0 +1,119 @@
+"""May this request pass? What the embedded server asks before it answers, and what is added to it from above.
+
+The server knows of logins only what stands here: it says what is *wanted* and what the client *presents*, and an
+`Admission` names the caller or raises `RefusedError`. Those of passwords and of tokens are implementations beside each
+other; none of them sees the request's body. A `Page` is another route, such as an endpoint that issues tokens.
+
+Distribution specification 1.1, "Error Codes" (UNAUTHORIZED, DENIED); RFC 9110 section 11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from airgap_bundle.registry.wsgi import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airgap_bundle.registry.wsgi import Reply, Request
+
+
+class Action(StrEnum):
+    """What a request would do. The words are those of token scopes (Docker's token authentication)."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+    # Every name that is here: the catalogue, and pages about the whole.
+    LIST = "*"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a request asks for.
+
+    `repository` is the one that will be read or written, a name that has been checked, after `?ns=` was followed. It is
+    `None` where no repository is meant: `LIST`, and `PULL` for the question whether a login is good (`GET /v2/`).
+    """
+
+    repository: str | None
+    action: Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presented:
+    """What the client shows of itself: unverified, but for `certificate`, whose chain the TLS handshake has checked."""
+
+    # The `Authorization` header as it came.
+    authorization: str | None = None
+    # The common name of the client's certificate.
+    certificate: str | None = None
+    # The address it comes from.
+    peer: str = ""
+
+    @classmethod
+    def by(cls, request: Request) -> Presented:
+        """What stands in a request."""
+        return cls(authorization=request.header("authorization"), certificate=request.certificate, peer=request.peer)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who it is, as found out. An empty name is nobody in particular."""
+
+    name: str = ""
+
+
+class Admission(Protocol):
+    """Decides about every request. Called from many threads at once."""
+
+    def admit(self, presented: Presented, wanted: Wanted) -> Caller:
+        """Who is asking; raises `RefusedError` where it may not pass: `unauthorized` or `denied`."""
+        ...
+
+
+def unauthorized(message: str, *challenges: str) -> RefusedError:
+    """401: log in, or log in as somebody else. `challenges` are whole values of `WWW-Authenticate`."""
+    headers = [("WWW-Authenticate", challenge) for challenge in challenges]
+    return RefusedError(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", message, headers=headers)
+
+
+def denied(message: str) -> RefusedError:
+    """403: known, and not allowed to."""
+    return RefusedError(HTTPStatus.FORBIDDEN, "DENIED", message)
+
+
+class Everybody:
+    """Nobody has to say who they are. What may be changed at all, the server says."""
+
+    def admit(self, presented: Presented, wanted: Wanted) -> Caller:  # noqa: ARG002 - the shape of the protocol
+        """Anybody."""
+        return Caller()
+
+
+_READING = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A route of somebody else, at one path exactly: `{"/token": Page(…), "/": Page(…)}`.
+
+    `answer` may raise `RefusedError`, and has to bound what it reads (`wsgi.read_bounded`). It is called from many
+    threads at once, on read-only servers too.
+    """
+
+    answer: Callable[[Request], Reply]
+    methods: frozenset[str] = field(default=_READING)
+    # What a caller has to be admitted to before `answer` is asked; `None` lets everybody in, and `answer` decides.
+    wanted: Wanted | None = field(default=Wanted(repository=None, action=Action.LIST))
+
+
+def action_of(method: str, *, uploading: bool = False) -> Action:
+    """What a method of the protocol does to a repository."""
+    if method in _READING and not uploading:
+        return Action.PULL
+    return Action.DELETE if method == "DELETE" and not uploading else Action.PUSH
