@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.audit import read_lines
 from airgap_bundle.boundary.audit_record import AuditRecord, parse_record
-from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import moment_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

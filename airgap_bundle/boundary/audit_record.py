@@ -10,13 +10,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.fields import Fields
-from airgap_bundle.boundary.moments import check_moment, moment_text
 from airgap_bundle.boundary.receipt import AuditHead
 from airgap_bundle.boundary.redaction import REMOVED, is_delicate, without_secrets
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.fields import Fields
+from airgap_bundle.core.moments import check_moment, moment_text
 from airgap_bundle.core.text import printable
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.ledger_values import EnrolledPolicy
-from airgap_bundle.boundary.moments import moment_text, parse_moment
 from airgap_bundle.boundary.receipt import check_destination
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import TrustError
+from airgap_bundle.core.moments import moment_text, parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.boundary.receipt import Outcome
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core import strictjson
+from airgap_bundle.core.moments import moment_text
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:

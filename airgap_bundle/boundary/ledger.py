@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Self
 from airgap_bundle.boundary.enrolment import Enrolment
 from airgap_bundle.boundary.ledger_database import Database
 from airgap_bundle.boundary.ledger_values import Begun, TagMove, TagOwner
-from airgap_bundle.boundary.moments import moment_text, parse_moment
 from airgap_bundle.boundary.receipt import (
     AuditHead,
     Outcome,
@@ -34,6 +33,7 @@ from airgap_bundle.boundary.standing import Claim, Standing
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import moment_text, parse_moment
 from airgap_bundle.core.text import printable
 from airgap_bundle.trust.freshness import Accepted, high_water_mark
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.moments import check_moment
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import MAX_SIZE_BYTES, Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import check_moment
 from airgap_bundle.core.oci import check_repository, check_tag
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.fields import Fields
-from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
@@ -29,6 +27,8 @@ from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
+from airgap_bundle.core.fields import Fields
+from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
 
 if TYPE_CHECKING:

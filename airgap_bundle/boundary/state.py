@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.moments import moment_text
 from airgap_bundle.boundary.redaction import without_secrets
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.errors import HostError, InvalidValueError
+from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.report import Remark, Severity, silent
 from airgap_bundle.core.strictjson import parse_object
 from airgap_bundle.core.text import printable

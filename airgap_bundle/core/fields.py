@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from airgap_bundle.boundary.moments import parse_moment
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
