@@ -15,6 +15,7 @@ from airgap_bundle.connected.carrying import check_content
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.manifest.locked import LockedAttachment
+from airgap_bundle.trust.upstream_evidence import SIGNATURE_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # An image has a handful; a registry that invents them without end is not followed.
 MAX_ATTACHMENTS = 1000
-SIGNATURE_SUFFIX = ".sig"
 _SUFFIXES = (SIGNATURE_SUFFIX, ".att", ".sbom")
 
 

@@ -14,12 +14,12 @@ from airgap_bundle.bundle.inventory import BlobEntry, Item
 from airgap_bundle.connected.charts import gather_chart
 from airgap_bundle.connected.file_set import file_set
 from airgap_bundle.connected.files import file_supply
-from airgap_bundle.connected.platforms import keep_children
 from airgap_bundle.connected.supplies import FromArchive, FromMemory, FromRegistry, Supply
 from airgap_bundle.connected.weight import Weight
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
 from airgap_bundle.core.oci import Reference
+from airgap_bundle.core.partial_index import keep_children
 from airgap_bundle.core.report import Place
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 

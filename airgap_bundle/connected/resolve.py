@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.attachments import find_attachments
 from airgap_bundle.connected.carrying import check_content
-from airgap_bundle.connected.platforms import choose_children, keep_children
+from airgap_bundle.connected.platforms import choose_children
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.content import Descriptor, copy_verified, new_buffer
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.core.oci import Platform
+from airgap_bundle.core.partial_index import keep_children
 from airgap_bundle.manifest.locked import LockedItem, LockedPlatform
 
 if TYPE_CHECKING:

@@ -12,21 +12,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.platforms import keep_children
 from airgap_bundle.connected.upstream_evidence import find_candidates, read_content
-from airgap_bundle.connected.upstream_judging import judge
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, TrustError
+from airgap_bundle.core.partial_index import is_part
 from airgap_bundle.core.text import count_text
+from airgap_bundle.trust.upstream_judging import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.connected.upstream_demands import Demand
-    from airgap_bundle.connected.upstream_evidence import Candidate
     from airgap_bundle.core.oci import Document, Reference
     from airgap_bundle.manifest.locked import LockedItem
+    from airgap_bundle.trust.upstream_evidence import Candidate
+    from airgap_bundle.trust.upstream_judging import Vouched
 
 _MAX_REASON = 300
 
@@ -85,7 +86,7 @@ class _Look:
         reasons: list[str] = []
         for candidate in self.candidates:
             try:
-                by = judge(candidate, self._read(candidate), demand, self.signed, self._read_signed)
+                by = judge(candidate, self._read(candidate), demand.signatory, self.signed, self._read_signed)
             except (InvalidValueError, TrustError) as error:
                 reasons.append(str(error).splitlines()[0][:_MAX_REASON])
                 continue
@@ -115,11 +116,7 @@ class _Look:
 
 def _check_part(item: LockedItem, index: Document) -> None:
     """A signature over an index vouches for its children, and for what is made of them by leaving others out."""
-    children = {child.descriptor.digest for child in index.children}
-    kept = {entry.digest for entry in item.platforms}
-    if item.digest in children or (
-        kept and kept <= children and keep_children(index, kept).descriptor == item.descriptor
-    ):
+    if is_part(item.descriptor, {entry.digest for entry in item.platforms}, index):
         return
     raise DocumentError(
         "AB-LOCK-MISMATCH",
@@ -137,15 +134,17 @@ def _named(item: LockedItem) -> list[Digest]:
     return [digest for digest in digests if digest.algorithm == "sha256"]
 
 
-def _record(candidate: Candidate, demand: Demand, by: str, signed: Digest) -> dict[str, str]:
+def _record(candidate: Candidate, demand: Demand, by: Vouched, signed: Digest) -> dict[str, str]:
     """Who vouched for which digest, by which rule, and where that can be looked at again."""
     record = {
         "rule": demand.entry.match,
-        "by": by,
-        "how": "sigstore bundle" if candidate.is_bundle else "cosign payload",
+        "by": by.by,
+        "how": candidate.how,
         "digest": signed,
         "signature": candidate.manifest,
+        "payload": candidate.layer.digest,
     }
-    if demand.identity is not None:
-        record |= {"issuer": demand.identity.issuer, "trustedRoot": demand.identity.trusted_root_digest}
+    identity = demand.signatory.identity
+    if identity is not None:
+        record |= {"issuer": identity.issuer, "trustedRoot": identity.trusted_root_digest}
     return record

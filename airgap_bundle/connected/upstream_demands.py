@@ -7,7 +7,7 @@ the installed `sigstore` library and is not refreshed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.local_files import open_local
@@ -16,6 +16,7 @@ from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.manifest.patterns import matches
 from airgap_bundle.trust import keyless, keys
 from airgap_bundle.trust.policy_model import KeylessIdentity
+from airgap_bundle.trust.upstream_judging import Signatory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,24 +25,21 @@ if TYPE_CHECKING:
     from airgap_bundle.core.oci import Reference
     from airgap_bundle.manifest.entries import VerifyEntry
     from airgap_bundle.manifest.model import Manifest
-    from airgap_bundle.trust.keys import PlainPublicKey
 
 _PUBLIC = "the public Sigstore instance"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
-    """One rule with what it takes to judge by it: a `key`, or a keyless `identity` with its `trusted_root`."""
+    """One rule, and whose signature it asks for."""
 
     entry: VerifyEntry
-    key: PlainPublicKey | None = None
-    identity: KeylessIdentity | None = None
-    trusted_root: bytes = field(default=b"", repr=False)
+    signatory: Signatory
 
     @property
     def who(self) -> str:
-        """Whose signature is asked for."""
-        return str(self.identity) if self.identity is not None else f"the key in {self.entry.key}"
+        """Whose signature is asked for, in words."""
+        return str(self.signatory.identity) if self.signatory.identity is not None else f"the key in {self.entry.key}"
 
     def covers(self, reference: Reference) -> bool:
         """Whether the rule is about this image."""
@@ -67,7 +65,7 @@ def _load(directory: Path, entry: VerifyEntry) -> Demand:
     try:
         if entry.key:
             raw = _read(directory, entry.key, entry, keys.MAX_KEY_BYTES)
-            return Demand(entry=entry, key=keys.read_public_key(raw))
+            return Demand(entry=entry, signatory=Signatory(key=keys.read_public_key(raw)))
         if entry.trusted_root:
             root = _read(directory, entry.trusted_root, entry, keyless.MAX_ROOT_BYTES)
         else:
@@ -87,7 +85,7 @@ def _load(directory: Path, entry: VerifyEntry) -> Demand:
         trusted_root_file=entry.trusted_root or _PUBLIC,
         trusted_root_digest=Digest.of(root),
     )
-    return Demand(entry=entry, identity=identity, trusted_root=root)
+    return Demand(entry=entry, signatory=Signatory(identity=identity, trusted_root=root))
 
 
 def _read(directory: Path, path: str, entry: VerifyEntry, limit: int) -> bytes:

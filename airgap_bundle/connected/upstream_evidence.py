@@ -6,47 +6,25 @@ Nothing is judged here, and nothing that is found is believed. A registry that c
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.attachments import MAX_ATTACHMENTS, SIGNATURE_SUFFIX, attached_to
+from airgap_bundle.connected.attachments import MAX_ATTACHMENTS, attached_to
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.errors import InvalidValueError, TrustError
+from airgap_bundle.trust.upstream_evidence import (
+    MAX_SIGNATURE_BYTES,
+    MAX_SIGNATURES,
+    SIGNATURE_SUFFIX,
+    Candidate,
+    candidates_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable
 
     from airgap_bundle.connected.sources import Sources
-    from airgap_bundle.core.content import Descriptor, Digest
-    from airgap_bundle.core.oci import Document, Reference
-
-SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
-SIGSTORE_BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-# What cosign writes on the manifest of a bundle: what the statement inside is about.
-PREDICATE_NOTE = "dev.sigstore.bundle.predicateType"
-SIGN_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
-# Each costs a request and a signature check. Images have one to five; builds that sign every night have some dozens.
-MAX_SIGNATURES = 100
-# A payload of cosign has 250 bytes, a bundle with certificate and log entry 10 kB.
-MAX_SIGNATURE_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """Something that looks like a signature. `manifest` is the image manifest that holds it, `layer` its content."""
-
-    manifest: Digest
-    layer: Descriptor
-
-    @property
-    def is_bundle(self) -> bool:
-        """A Sigstore bundle; else a payload of cosign with the signature in its annotations."""
-        return self.layer.media_type == SIGSTORE_BUNDLE
-
-    @property
-    def unverified_notes(self) -> Mapping[str, str]:
-        """The annotations, where cosign keeps signature, certificate and log entry."""
-        return self.layer.annotations
+    from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.oci import Reference
 
 
 def find_candidates(
@@ -66,7 +44,7 @@ def find_candidates(
         document = registry.get_manifest(reference.repository, digest)
         if document is not None:
             seen.add(digest)
-            found += [Candidate(manifest=digest, layer=layer) for layer in _signature_layers(document)]
+            found += candidates_in(document)
     for attachment in attached_to(registry, reference.repository, signed):
         if attachment.digest in seen or (attachment.tag and not attachment.tag.endswith(SIGNATURE_SUFFIX)):
             continue
@@ -74,7 +52,7 @@ def find_candidates(
         if len(seen) > MAX_ATTACHMENTS:
             raise _too_many(reference, signed, f"more than {MAX_ATTACHMENTS} artifacts attached to it")
         document = sources.document(reference.host, reference.repository, attachment.digest)
-        found += [Candidate(manifest=attachment.digest, layer=layer) for layer in _signature_layers(document)]
+        found += candidates_in(document)
         if len(found) > MAX_SIGNATURES:
             break
     if len(found) > MAX_SIGNATURES:
@@ -92,15 +70,6 @@ def read_content(sources: Sources, reference: Reference, candidate: Candidate) -
     with registry.open_blob(reference.repository, layer.digest, layer.size) as source:
         copy_verified(source, sink, digest=layer.digest, size=layer.size, buffer=new_buffer(max(1, layer.size)))
     return sink.getvalue()
-
-
-def _signature_layers(document: Document) -> Iterator[Descriptor]:
-    notes = document.value.get("annotations")
-    about = notes.get(PREDICATE_NOTE, SIGN_PREDICATE) if isinstance(notes, dict) else SIGN_PREDICATE
-    for layer in document.layers:
-        # Bundles of attestations can be large, and say themselves that they are no signatures.
-        if layer.media_type == SIMPLE_SIGNING or (layer.media_type == SIGSTORE_BUNDLE and about == SIGN_PREDICATE):
-            yield layer
 
 
 def _too_many(reference: Reference, signed: Digest, what: str) -> TrustError:

@@ -22,9 +22,9 @@ from airgap_bundle.bundle.inventory import dump_inventory, parse_inventory
 from airgap_bundle.connected import upstream_evidence
 from airgap_bundle.connected.locking import Refresh
 from airgap_bundle.connected.upstream_demands import matches
-from airgap_bundle.connected.upstream_evidence import MAX_SIGNATURES
 from airgap_bundle.core.errors import DocumentError, RegistryError, TrustError
 from airgap_bundle.core.report import Remark
+from airgap_bundle.trust.upstream_evidence import MAX_SIGNATURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,6 +138,7 @@ def test_a_payload_beside_the_image_by_the_key_holds(
         "how": "cosign payload",
         "digest": scene.digest,
         "signature": signature.digest,
+        "payload": signature.root.layers[0].digest,
     }
 
 
@@ -288,6 +289,7 @@ def test_a_keyless_payload_beside_the_image_holds(scene: Scene, sigstore: FakeSi
         "how": "cosign payload",
         "digest": scene.digest,
         "signature": signature.digest,
+        "payload": signature.root.layers[0].digest,
     }
 
 

@@ -1,8 +1,9 @@
-"""Whether one signature meets one demand. Pure: bytes in, the signer out.
+"""Whether one signature is by the one whom somebody asks for. Pure: bytes in, the signer out.
 
 Three forms are known. cosign's payload beside the image, with the signature in annotations; a Sigstore bundle with a
 statement inside (DSSE, in-toto), which is what cosign 3 writes; a Sigstore bundle over the bytes of the image manifest.
-For each the signature is checked first, over the exact bytes, and only then is read what they say.
+For each the signature is checked first, over the exact bytes, and only then is read what they say. The connected side
+judges so when a lock is made, and the boundary side again, by keys of its own policy and without any network.
 """
 
 from __future__ import annotations
@@ -10,21 +11,23 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.connected.upstream_evidence import MAX_SIGNATURE_BYTES, SIGN_PREDICATE
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.trust import key_bundle, keyless, keys
+from airgap_bundle.trust.policy_model import Method
+from airgap_bundle.trust.upstream_evidence import MAX_SIGNATURE_BYTES, SIGN_PREDICATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    from airgap_bundle.connected.upstream_demands import Demand
-    from airgap_bundle.connected.upstream_evidence import Candidate
     from airgap_bundle.core.content import Digest
     from airgap_bundle.trust.keys import PlainPublicKey
     from airgap_bundle.trust.policy_model import KeylessIdentity
+    from airgap_bundle.trust.upstream_evidence import Candidate
 
 SIGNATURE_NOTE = "dev.cosignproject.cosign/signature"
 CERTIFICATE_NOTE = "dev.sigstore.cosign/certificate"
@@ -40,34 +43,58 @@ _MAX_ENVELOPE_SIGNATURES = 8
 _MAX_IDENTITY = 512
 
 
-def judge(
-    candidate: Candidate, content: bytes, demand: Demand, signed: Digest, read_signed: Callable[[], bytes]
-) -> str:
-    """Who signed the image `signed`, if it is whom `demand` asks for; else `TrustError` or `InvalidValueError`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signatory:
+    """Whose signature is asked for: the holder of a `key`, or a keyless `identity`, judged by its `trusted_root`."""
 
-    `read_signed` gives the bytes of the image manifest, which have the digest `signed`.
+    key: PlainPublicKey | None = None
+    identity: KeylessIdentity | None = None
+    trusted_root: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vouched:
+    """Who signed: `by` is for people; `method` and `name` are what a policy would revoke them by.
+
+    `not_after`: a log or a timestamp proves that the signature is older than this; None where nothing does.
+    """
+
+    by: str
+    method: Method
+    name: str
+    issuer: str = ""
+    not_after: datetime | None = None
+
+
+def judge(
+    candidate: Candidate, content: bytes, asked: Signatory, signed: Digest, read_signed: Callable[[], bytes]
+) -> Vouched:
+    """Who signed the image `signed`, if it is whom we asked for; else `TrustError` or `InvalidValueError`.
+
+    `content` has the digest that the candidate's layer names; `read_signed` gives the bytes of the image manifest,
+    which have the digest `signed`.
     """
     name = f"the signature in {candidate.manifest}"
     if not candidate.is_bundle:
-        return _judge_payload(candidate.unverified_notes, content, demand, signed, name)
+        return _judge_payload(candidate.unverified_notes, content, asked, signed, name)
     bundle = strictjson.parse_object(content, max_bytes=MAX_SIGNATURE_BYTES, floats=True)
     if "dsseEnvelope" in bundle:
-        return _judge_statement(bundle, content, demand, signed, name)
-    if demand.key is not None:
-        keys.verify(read_signed(), content, demand.key, name=name)
-        return _key_name(demand.key)
-    return _identity(keyless.verify(read_signed(), content, _who(demand), demand.trusted_root, name=name))
+        return _judge_statement(bundle, content, asked, signed, name)
+    if asked.key is not None:
+        keys.verify(read_signed(), content, asked.key, name=name)
+        return _by_key(asked.key)
+    return _by_identity(keyless.verify(read_signed(), content, _who(asked), asked.trusted_root, name=name))
 
 
-def _judge_payload(notes: Mapping[str, str], payload: bytes, demand: Demand, signed: Digest, name: str) -> str:
+def _judge_payload(notes: Mapping[str, str], payload: bytes, asked: Signatory, signed: Digest, name: str) -> Vouched:
     """Specification of cosign, "Signature": the annotation holds a signature over the payload, base64."""
     signature = _decoded(notes, SIGNATURE_NOTE)
-    if demand.key is not None:
-        _verify_by_key(payload, [signature], demand.key, name)
-        by = _key_name(demand.key)
+    if asked.key is not None:
+        _verify_by_key(payload, [signature], asked.key, name)
+        by = _by_key(asked.key)
     else:
         promised = _promised(notes, signature)
-        by = _identity(keyless.verify_promise(payload, promised, _who(demand), demand.trusted_root, name=name))
+        by = _by_identity(keyless.verify_promise(payload, promised, _who(asked), asked.trusted_root, name=name))
     critical = _object(strictjson.parse_object(payload, max_bytes=MAX_SIGNATURE_BYTES, floats=True), "critical")
     if critical.get("type") != PAYLOAD_TYPE:
         raise InvalidValueError("what was signed is not about an image")
@@ -76,13 +103,13 @@ def _judge_payload(notes: Mapping[str, str], payload: bytes, demand: Demand, sig
     return by
 
 
-def _judge_statement(bundle: dict[str, Any], raw: bytes, demand: Demand, signed: Digest, name: str) -> str:
-    if demand.key is not None:
-        kind, payload = _open_envelope(_object(bundle, "dsseEnvelope"), demand.key, name)
-        by = _key_name(demand.key)
+def _judge_statement(bundle: dict[str, Any], raw: bytes, asked: Signatory, signed: Digest, name: str) -> Vouched:
+    if asked.key is not None:
+        kind, payload = _open_envelope(_object(bundle, "dsseEnvelope"), asked.key, name)
+        by = _by_key(asked.key)
     else:
-        verified, kind, payload = keyless.verify_statement(raw, _who(demand), demand.trusted_root, name=name)
-        by = _identity(verified)
+        verified, kind, payload = keyless.verify_statement(raw, _who(asked), asked.trusted_root, name=name)
+        by = _by_identity(verified)
     if kind != IN_TOTO_TYPE:
         raise InvalidValueError("its envelope holds no in-toto statement")
     statement = strictjson.parse_object(payload, max_bytes=MAX_SIGNATURE_BYTES, floats=True)
@@ -164,22 +191,28 @@ def _is_about(subject: object, signed: Digest) -> bool:
     return isinstance(digests, dict) and digests.get(signed.algorithm) == signed.encoded
 
 
-def _who(demand: Demand) -> KeylessIdentity:
-    if demand.identity is None:  # pragma: no cover - a demand has a key or an identity
-        raise AssertionError(demand.entry.match)
-    return demand.identity
+def _who(asked: Signatory) -> KeylessIdentity:
+    if asked.identity is None:  # pragma: no cover - somebody is asked for by a key or an identity
+        raise AssertionError("nobody is asked for")
+    return asked.identity
 
 
-def _key_name(key: PlainPublicKey) -> str:
-    return f"key sha256:{key.fingerprint}"
+def _by_key(key: PlainPublicKey) -> Vouched:
+    return Vouched(by=f"key sha256:{key.fingerprint}", method=Method.KEY, name=key.fingerprint)
 
 
-def _identity(verified: keyless.VerifiedKeyless) -> str:
+def _by_identity(verified: keyless.VerifiedKeyless) -> Vouched:
     """The identity, if it is fit to be shown and kept."""
     text = verified.identity
     if len(text) > _MAX_IDENTITY or not text.isascii() or not text.isprintable():
         raise InvalidValueError("the identity in its certificate is too long, or has characters that do not show")
-    return text
+    return Vouched(
+        by=text,
+        method=Method.KEYLESS,
+        name=f"{verified.issuer}\n{text}",
+        issuer=verified.issuer,
+        not_after=verified.not_after,
+    )
 
 
 def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:
