@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.files_out_tree import Planned, plan_file, unpack
-from airgap_bundle.bundle.reader import damage_of
+from airgap_bundle.bundle.reader import damage
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
-from airgap_bundle.core.content import copy_verified, new_buffer
+from airgap_bundle.core.content import ContentMismatchError, copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError, InvalidValueError, UsageError
 from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE
 
@@ -173,8 +173,11 @@ def _stage_layer(place: Path, target: Target, layer: Descriptor, open_blob: Open
     place.mkdir()
     data = place / "data"
     with data.open("xb") as file:
-        with open_blob(target.repository, layer) as source, damage_of(target.item.source, layer.digest):
-            copy_verified(source, file, digest=layer.digest, size=layer.size, buffer=new_buffer())
+        try:
+            with open_blob(target.repository, layer) as source:
+                copy_verified(source, file, digest=layer.digest, size=layer.size, buffer=new_buffer())
+        except ContentMismatchError as error:
+            raise damage(target.item.source, layer.digest) from error
         file.flush()
         os.fsync(file.fileno())
         os.fchmod(file.fileno(), 0o644)

@@ -14,9 +14,9 @@ from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.unfinished import UnfinishedUploads
 from airgap_bundle.boundary.verifying import find_policy
-from airgap_bundle.bundle.media import open_medium
 from airgap_bundle.core.errors import AirgapError, TrustError
 from airgap_bundle.core.report import Remark, Severity
+from airgap_bundle.transfer.opening import open_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,15 +68,14 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
         ledger = stack.enter_context(Ledger.open(state))
         for remark in ledger.remarks:
             report(Remark(severity=Severity.WARNING, message=remark))
-        medium, path = stack.enter_context(open_medium(request.bundle))
+        opened = stack.enter_context(open_bundle(request.bundle))
         options = replace(request.options(policy), uploads=UnfinishedUploads(state.path / "uploads"))
         registry = stack.enter_context(closing(request.destination.open(options)))
         # Whoever says how many transfers there may be means connections too.
         jobs, askers = (request.jobs or DEFAULT_JOBS), (request.jobs or ASKING_JOBS)
         executor = stack.enter_context(ThreadPoolExecutor(askers, thread_name_prefix="airgap"))
         yield Push(
-            medium=medium,
-            bundle_path=path,
+            bundle=opened,
             destination=request.destination,
             registry=registry,
             policy=policy,

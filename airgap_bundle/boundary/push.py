@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.boundary.upload import Sent
-    from airgap_bundle.bundle.media import Medium
     from airgap_bundle.core.content import Descriptor, Source
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.opening import OpenedBundle
     from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.transfer.plan import PushPlan, Target
     from airgap_bundle.trust.decision import Overrides
@@ -86,8 +86,7 @@ class Push:
     is the fingerprint of the site's key that signs the receipt, "" for none.
     """
 
-    medium: Medium
-    bundle_path: Path | None
+    bundle: OpenedBundle
     destination: Destination
     registry: Registry
     policy: Policy
@@ -131,10 +130,10 @@ class Push:
 
         try:
             verified = verify_head(
-                self.medium,
+                self.bundle.medium,
                 self.policy,
                 self.now(),
-                bundle_path=self.bundle_path,
+                read_beside=self.bundle.read_beside,
                 remember=remember,
                 knows=self.ledger.knows,
                 path_map=self.path_map,

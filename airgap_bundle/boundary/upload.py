@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.presence import source_repository
-from airgap_bundle.bundle.reader import damage_of
 from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
@@ -160,7 +159,7 @@ class Uploader:
 
     def _pass_by(self, digest: Digest, size: int, buffer: memoryview) -> None:
         """Read a blob of a stream that nobody needs: it is checked all the same, and the next one comes behind it."""
-        with self.reader.open_blob(digest) as source, damage_of(self.reader.medium.name, digest):
+        with self.reader.open_blob(digest) as source, self.reader.damage_of(digest):
             copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
 
     def _mount(self, move: BlobMove, repository: str, source: str) -> bool:
@@ -184,7 +183,7 @@ class Uploader:
             self.cancellation.check()
             self.report(BytesMoved(name=label, count=count))
 
-        with damage_of(self.reader.medium.name, move.digest):
+        with self.reader.damage_of(move.digest):
             self.registry.push_blob(repository, move.digest, move.size, open_source, buffer=buffer, moved=moved)
         with self._lock:
             self.sent.blobs_pushed += 1

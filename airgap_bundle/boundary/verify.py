@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
-from airgap_bundle.bundle.signing import read_beside
 from airgap_bundle.core.text import count_text, size_text
+from airgap_bundle.transfer.opening import nothing_beside
 from airgap_bundle.transfer.reading import read_all
 from airgap_bundle.trust.decision import Decision, Outcome, Overrides, Step, decide
 from airgap_bundle.trust.freshness import History, InventoryClaims
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from airgap_bundle.bundle.inventory import Inventory
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.bundle.reader import UnverifiedHead
+    from airgap_bundle.bundle.signatures import SignatureFile
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.transfer.paths import PathMap
@@ -70,7 +70,7 @@ def verify_head(
     policy: Policy,
     now: dt.datetime,
     *,
-    bundle_path: Path | None = None,
+    read_beside: Callable[[], tuple[SignatureFile, ...]] = nothing_beside,
     remember: Remember = nothing_remembered,
     knows: Callable[[Digest], bool] = never_accepted,
     path_map: PathMap | None = None,
@@ -81,7 +81,7 @@ def verify_head(
 
     `steps` gets each check that held, also where a later one does not.
 
-    `bundle_path` is where signatures beside the bundle are looked for; `knows` says whether the ledger has a bundle,
+    `read_beside` reads the signatures beside the bundle; `knows` says whether the ledger has a bundle,
     whose signatures a later revocation of their keys does not take away. The caller still has to check every blob that
     it uses, and the end of the archive.
     """
@@ -89,7 +89,7 @@ def verify_head(
     # 1.
     head = read_head(medium)
     made.append(_passed(1, "head", f"{size_text(head.head_bytes)}, within limits"))
-    found = [*head.signatures, *(read_beside(bundle_path) if bundle_path is not None else ())]
+    found = [*head.signatures, *read_beside()]
     # 2.
     accepted = (head.bundle_id,) if knows(head.bundle_id) else ()
     verdict = check_signatures(

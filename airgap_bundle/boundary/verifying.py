@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.verify import Verified, read_blobs, verify_head
-from airgap_bundle.bundle.media import open_medium
 from airgap_bundle.core.report import Remark, Severity
+from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.trust.policy_files import load_policy, policy_location
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def verify_bundle(
 ) -> tuple[Verified, tuple[Step, ...]]:
     """The full check of a bundle without a destination, and every step of it; `steps` as in `verify_head`."""
     workers = max(2, min(os.cpu_count() or 1, 8))
-    with open_medium(bundle) as (medium, path), ThreadPoolExecutor(workers, "airgap") as executor:
-        verified = verify_head(medium, policy, now, bundle_path=path, overrides=overrides, steps=steps)
+    with open_bundle(bundle) as opened, ThreadPoolExecutor(workers, "airgap") as executor:
+        verified = verify_head(
+            opened.medium, policy, now, read_beside=opened.read_beside, overrides=overrides, steps=steps
+        )
         last = read_blobs(verified, executor, workers, report)
     return verified, (*verified.steps, last)

@@ -11,18 +11,13 @@ import fcntl
 import os
 import stat
 import sys
-from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from airgap_bundle.core.errors import BundleError, HostError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-STANDARD_INPUT = "-"
-# What a path that was a URL begins with; a Path has one slash less.
-_SCHEMES = ("http:/", "https:/", "s3:/")
 # macOS: <fcntl.h>; Python has no name for it.
 _F_NOCACHE = 48
 # What is read-only, or no disk, has nothing to flush.
@@ -38,6 +33,10 @@ class Medium(Protocol):
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """Fill the front of `buffer` with what stands at `offset`; 0 at the end. `HostError` where that fails."""
+        ...
+
+    def explain(self, error: BundleError, start: int, end: int) -> BundleError:
+        """What to raise for a fault in the bytes from `start` to `end`: `error`, or one that says which part."""
         ...
 
     def close(self) -> None:
@@ -94,6 +93,10 @@ class FileMedium:
             if error.errno not in _CANNOT_FLUSH:
                 raise _cannot_read(self.name, 0, error) from error
 
+    def explain(self, error: BundleError, start: int, end: int) -> BundleError:  # noqa: ARG002 - a file has no parts
+        """There is nothing to add."""
+        return error
+
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._fd)
@@ -125,31 +128,16 @@ class StreamMedium:
         self._position += count
         return count
 
+    def explain(self, error: BundleError, start: int, end: int) -> BundleError:  # noqa: ARG002 - nor has a stream
+        """There is nothing to add."""
+        return error
+
     def close(self) -> None:
         """The descriptor belongs to whoever opened it."""
 
 
-@contextmanager
-def open_medium(bundle: str) -> Iterator[tuple[Medium, Path | None]]:
-    """What BUNDLE names, and its path if it is a file: a file, or `-` for standard input.
-
-    `UsageError` for what is neither: nothing there, a terminal, a URL.
-    """
-    if bundle == STANDARD_INPUT:
-        yield StreamMedium(_standard_input()), None
-        return
-    if bundle.startswith(_SCHEMES):
-        raise UsageError(
-            "AB-USAGE-BUNDLE-URL",
-            f"{bundle} is a URL, and this version reads bundles from files and standard input only",
-            hint="fetch it first, or pipe it in behind -",
-        )
-    path = Path(bundle)
-    with closing(FileMedium(path)) as medium:
-        yield medium, path
-
-
-def _standard_input() -> int:
+def standard_input() -> StreamMedium:
+    """A bundle behind `-`; `UsageError` where nothing can come from there."""
     # None where whoever started us closed it.
     if sys.stdin is None or sys.stdin.isatty():
         what = "is closed" if sys.stdin is None else "is a terminal, which holds no bundle"
@@ -158,7 +146,7 @@ def _standard_input() -> int:
             f"standard input {what}",
             hint="name the file, or pipe the bundle in behind -",
         )
-    return sys.stdin.fileno()
+    return StreamMedium(sys.stdin.fileno())
 
 
 def _cannot_read(name: str, offset: int, error: OSError) -> HostError:

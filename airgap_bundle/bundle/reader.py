@@ -189,13 +189,11 @@ class BundleReader:
         if size is None:
             return
         if size < self.layout.total_bytes:
-            raise BundleError(
-                "AB-BUNDLE-TRUNCATED",
-                f"{self.medium.name} ends after {size} of {self.layout.total_bytes} bytes",
-                hint=_COPY_AGAIN,
-            )
+            message = f"{self.medium.name} ends after {size} of {self.layout.total_bytes} bytes"
+            error = BundleError("AB-BUNDLE-TRUNCATED", message, hint=_COPY_AGAIN)
+            raise self.medium.explain(error, size, self.layout.total_bytes)
         if size > self.layout.total_bytes:
-            raise _trailing(self.medium.name)
+            raise _trailing(self.medium, self.layout.total_bytes)
 
     @contextmanager
     def open_blob(self, digest: Digest) -> Iterator[BlobSource]:
@@ -243,9 +241,19 @@ class BundleReader:
         """A small blob as a whole; `BundleError` where it is damaged."""
         size = self._extent(digest).size
         sink = io.BytesIO()
-        with self.open_blob(digest) as source, damage_of(self.medium.name, digest):
+        with self.open_blob(digest) as source, self.damage_of(digest):
             copy_verified(source, sink, digest=digest, size=size, buffer=new_buffer(max(1, size)))
         return sink.getvalue()
+
+    @contextmanager
+    def damage_of(self, digest: Digest) -> Iterator[None]:
+        """Turn a mismatch of a blob's content into what it means here: the bundle is damaged."""
+        try:
+            yield
+        except ContentMismatchError as error:
+            extent = self._extent(digest)
+            damaged = damage(self.medium.name, digest)
+            raise self.medium.explain(damaged, extent.header_at, extent.end) from error
 
     def _extent(self, digest: Digest) -> Extent:
         extent = self.layout.extents.get(digest)
@@ -263,7 +271,7 @@ class BundleReader:
         if _read(self.medium, position, END_BYTES).strip(b"\0"):
             raise _malformed(self.medium, position, "the end of the archive is not two blocks of zeros")
         if self.medium.read_at(position + END_BYTES, new_buffer(1)):
-            raise _trailing(self.medium.name)
+            raise _trailing(self.medium, position + END_BYTES)
 
 
 class BlobSource:
@@ -297,17 +305,13 @@ class BlobSource:
         return 0
 
 
-@contextmanager
-def damage_of(medium_name: str, digest: Digest) -> Iterator[None]:
-    """Turn a mismatch of content into what it means here: the bundle is damaged."""
-    try:
-        yield
-    except ContentMismatchError as error:
-        raise BundleError(
-            "AB-BUNDLE-BLOB",
-            f"the blob {digest} in {medium_name} is damaged: its bytes do not have that digest",
-            hint=_COPY_AGAIN,
-        ) from error
+def damage(name: str, digest: Digest) -> BundleError:
+    """What it means when the bytes of a blob do not have its digest."""
+    return BundleError(
+        "AB-BUNDLE-BLOB",
+        f"the blob {digest} in {name} is damaged: its bytes do not have that digest",
+        hint=_COPY_AGAIN,
+    )
 
 
 def _read(medium: Medium, offset: int, size: int) -> bytes:
@@ -342,11 +346,12 @@ def _first_block(medium: Medium) -> bytes:
     found, due = bytes(block[:done]), tar_header(layout.OCI_LAYOUT, len(layout.OCI_LAYOUT_CONTENT))
     if found != due[:done]:
         known = next((what for magic, what in _KNOWN_MAGIC.items() if found.startswith(magic)), "")
-        raise BundleError(
+        error = BundleError(
             "AB-BUNDLE-NOT-A-BUNDLE",
             f"{medium.name} is not a bundle" + (f" but {known}" if known else ": it does not start as one"),
             hint="a bundle is what `airgap-export build` writes",
         )
+        raise medium.explain(error, 0, BLOCK_BYTES)
     if done < BLOCK_BYTES:
         raise _truncated(medium, done)
     return found
@@ -360,19 +365,22 @@ def _header(medium: Medium, block: bytes, position: int) -> tuple[str, int]:
 
 
 def _malformed(medium: Medium, offset: int, what: str) -> BundleError:
-    return BundleError("AB-BUNDLE-MALFORMED", f"{medium.name} is damaged at byte {offset}: {what}", hint=_COPY_AGAIN)
+    error = BundleError("AB-BUNDLE-MALFORMED", f"{medium.name} is damaged at byte {offset}: {what}", hint=_COPY_AGAIN)
+    return medium.explain(error, offset, offset + BLOCK_BYTES)
 
 
 def _truncated(medium: Medium, offset: int) -> BundleError:
-    return BundleError("AB-BUNDLE-TRUNCATED", f"{medium.name} ends after {offset} bytes, too early", hint=_COPY_AGAIN)
+    message = f"{medium.name} ends after {offset} bytes, too early"
+    return medium.explain(BundleError("AB-BUNDLE-TRUNCATED", message, hint=_COPY_AGAIN), offset, offset + 1)
 
 
-def _trailing(name: str) -> BundleError:
-    return BundleError(
+def _trailing(medium: Medium, offset: int) -> BundleError:
+    error = BundleError(
         "AB-BUNDLE-TRAILING",
-        f"{name} goes on behind the end of the bundle",
+        f"{medium.name} goes on behind the end of the bundle",
         hint="somebody has appended to it: use the file as it was built",
     )
+    return medium.explain(error, offset, offset + 1)
 
 
 def _bad_document(name: str, descriptor: Descriptor, what: str) -> BundleError:

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.media import FileMedium, open_medium
+from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
-from airgap_bundle.bundle.signing import read_beside
 from airgap_bundle.core.content import Descriptor, new_buffer
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
+from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.transfer.reading import pass_by, read_all
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ class Inspection:
 
 def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter) -> Inspection:
     """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input."""
-    with open_medium(str(bundle)) as (medium, path):
+    with open_bundle(str(bundle)) as opened:
+        medium = opened.medium
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)
         reader = BundleReader(medium, head, inventory)
         reader.check_head()
         reader.check_length()
-        if path is None:
+        if not medium.seekable:
             _read_stream(reader, report, check=check)
         elif check:
             _check_file(medium, reader, report)
@@ -59,7 +60,7 @@ def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter) -> Insp
             name=medium.name,
             bundle_id=head.bundle_id,
             unverified_inventory=inventory,
-            unverified_signatures=tuple(one.name for one in (*head.signatures, *(read_beside(path) if path else ()))),
+            unverified_signatures=tuple(one.name for one in (*head.signatures, *opened.read_beside())),
             unverified_files=tuple(_files(reader)),
             total_bytes=reader.layout.total_bytes,
             checked=check,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.reader import damage_of
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
@@ -49,7 +48,7 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
 
 def pass_by(reader: BundleReader, blob: BlobEntry, buffer: memoryview) -> None:
     """Check a blob of a stream that nobody needs: the next one comes behind it."""
-    with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
+    with reader.open_blob(blob.digest) as source, reader.damage_of(blob.digest):
         copy_verified(source, Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer)
 
 
@@ -73,7 +72,7 @@ def _checking(
         report(BytesMoved(name=label, count=count))
 
     def job(buffer: memoryview) -> None:
-        with reader.open_blob(blob.digest) as source, damage_of(reader.medium.name, blob.digest):
+        with reader.open_blob(blob.digest) as source, reader.damage_of(blob.digest):
             copy_verified(source, Nowhere(), digest=blob.digest, size=blob.size, buffer=buffer, moved=moved)
 
     return job

@@ -49,6 +49,10 @@ class MemoryMedium:
         buffer[: len(piece)] = piece
         return len(piece)
 
+    def explain(self, error: BundleError, start: int, end: int) -> BundleError:
+        assert start < end
+        return error
+
     def close(self) -> None:
         """Nothing to let go of."""
 
