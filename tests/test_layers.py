@@ -18,6 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # Each third-party library, and each part of the standard library that reaches outside, has one door.
 # A path ending in a slash is a whole package.
 DOORS = {
+    "botocore": ("transfer/remote/s3.py",),
     "cheroot": ("registry/server.py",),
     "cryptography": ("trust/keys.py",),
     "gnupg": ("trust/openpgp.py",),
@@ -40,7 +41,7 @@ DOORS = {
 FREE = {"_typeshed", "airgap_bundle", "platformdirs"}
 # Each of these costs a good part of what `--help` may take, so the function that needs it imports it.
 COSTLY = {
-    *("cheroot", "cryptography", "gnupg", "helm_python", "oras", "pydantic"),
+    *("botocore", "cheroot", "cryptography", "gnupg", "helm_python", "oras", "pydantic"),
     *("requests", "rich", "sigstore", "ssl", "yaml"),
 }
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]

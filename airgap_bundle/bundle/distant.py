@@ -1,0 +1,43 @@
+"""What a medium on another machine can be told, so that it asks for little and nobody waits for it in vain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.bundle.reader import BundleReader
+    from airgap_bundle.core.content import Digest
+
+
+@runtime_checkable
+class Distant(Protocol):
+    """A medium on another machine: what is read twice is fetched twice, and what is wanted should be said before."""
+
+    def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """From now on only these bytes (start, end) will be read, but for a few at the front and at the end."""
+        ...
+
+    def interrupt(self) -> None:
+        """Wake up whoever waits for bytes, in any thread; none come any more."""
+        ...
+
+
+def expect_blobs(reader: BundleReader, digests: Iterable[Digest]) -> None:
+    """Tell a medium far away which blobs will be read, and that the end of the archive will be; others need no word."""
+    medium, layout = reader.medium, reader.layout
+    if isinstance(medium, Distant):
+        extents = (layout.extents[digest] for digest in digests)
+        ranges = [(extent.header_at, extent.end) for extent in extents]
+        medium.expect([*ranges, (layout.end_at, layout.total_bytes)])
+
+
+def interrupting(medium: Medium) -> Callable[[], None]:
+    """What ends every wait for this medium, from any thread; nothing where nobody waits long."""
+    return medium.interrupt if isinstance(medium, Distant) else _nothing
+
+
+def _nothing() -> None:
+    """There is nobody to wake."""
