@@ -39,6 +39,7 @@ NoDockerManifest = Annotated[
 def plan(
     file: ManifestFile,
     relock: Relock = False,
+    overlay: options.Overlay = None,
     no_docker_manifest: NoDockerManifest = False,
     *,
     connection: options.SourceConnection,
@@ -48,7 +49,7 @@ def plan(
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
 
-    project = building.open_project(file)
+    project = building.open_project(file, overlay)
     client = clients.connected_options(
         connection,
         report=terminal.report,
@@ -67,6 +68,7 @@ def plan(
     airgap-export build acme.yaml -o /media/stick/acme-1.0.0.tar \\
       --sign gpg:release@example.com
     airgap-export build acme.yaml -o - | ssh diode 'cat > acme.tar'
+    airgap-export build acme.yaml --overlay customers/north.yaml
     airgap-export build acme.yaml --mirror docker.io=cache.example.com/hub
     """,
 )
@@ -75,7 +77,10 @@ def build(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", help="The file to write; - is standard output. [NAME-VERSION.tar]"
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The file to write; - is standard output. [NAME-VERSION.tar or NAME-VERSION-OVERLAY.tar]",
         ),
     ] = None,
     sign: Sign = None,
@@ -83,6 +88,7 @@ def build(
     identity_token: IdentityToken = None,
     passphrase_fd: PassphraseFd = None,
     relock: Relock = False,
+    overlay: options.Overlay = None,
     no_docker_manifest: NoDockerManifest = False,
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
@@ -102,17 +108,13 @@ def build(
     watch = clock.Stopwatch()
     signing = SigningOptions(trust_config=trust_config, identity_token=identity_token, passphrase_fd=passphrase_fd)
     signers = find_signers(sign or (), signing)
-    project = building.open_project(file)
+    project = building.open_project(file, overlay)
     client = clients.connected_options(
         connection,
         report=terminal.report,
         limit_rate=limit_rate,
     )
-    out = (
-        StreamFile(terminal.claim_output().fileno())
-        if output == "-"
-        else Path(output or f"{project.manifest.name}-{project.manifest.version}.tar")
-    )
+    out = StreamFile(terminal.claim_output().fileno()) if output == "-" else Path(output or project.default_name)
     with building.workshop(client, jobs, terminal.report) as shop:
         lock = building.current_lock(project, shop, clock.now(), relock=relock)
         planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest)

@@ -53,6 +53,7 @@ def check(
         Path | None,
         typer.Option("--base", metavar="FILE", help="The manifest before a change: say what loosened."),
     ] = None,
+    overlay: options.Overlay = None,
     allow_registry: Annotated[
         list[str] | None,
         typer.Option("--allow-registry", metavar="PATTERN", help="Only these, such as 'ghcr.io/acme/**'; repeatable."),
@@ -84,6 +85,7 @@ def check(
             select=select,
             ignore=ignore,
             base=base,
+            overlay=overlay,
             allowed_registries=tuple(allow_registry or ()),
             allowed_hosts=tuple(allow_host or ()),
             discover=discover,
@@ -106,6 +108,7 @@ def check(
     airgap-manifest lock acme.yaml
     airgap-manifest lock acme.yaml --update docker.io/library/redis
     airgap-manifest lock acme.yaml --check
+    airgap-manifest lock acme.yaml --overlay customers/north.yaml
     """,
 )
 def lock(
@@ -116,6 +119,7 @@ def lock(
         typer.Option("--update", metavar="NAME", help="Look up this one again, by reference or name; repeatable."),
     ] = None,
     update_all: Annotated[bool, typer.Option("--update-all", help="Look up everything again.")] = False,
+    overlay: options.Overlay = None,
     *,
     connection: options.SourceConnection,
     terminal: Terminal,
@@ -128,7 +132,7 @@ def lock(
     from airgap_bundle.connected import building
     from airgap_bundle.connected.locking import Refresh
 
-    project = building.open_project(file)
+    project = building.open_project(file, overlay)
     if check:
         return manifest_text.show_staleness(project, terminal)
     client = clients.connected_options(

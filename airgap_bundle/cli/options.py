@@ -61,6 +61,17 @@ StateDirectory = Annotated[
     ),
 ]
 
+# What travels.
+Overlay = Annotated[
+    Path | None,
+    typer.Option(
+        "--overlay",
+        envvar="AIRGAP_OVERLAY",
+        metavar="FILE",
+        help="What differs for one customer, merged into the manifest; has a lock of its own.",
+    ),
+]
+
 # Registries.
 AuthFile = Annotated[
     Path | None,

@@ -18,6 +18,7 @@ from airgap_bundle.core.report import Severity
 from airgap_bundle.core.text import count_text
 from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
 from airgap_bundle.manifest.model import parse_manifest, read_document
+from airgap_bundle.manifest.overlay import load_overlay, merge, merged_document
 from airgap_bundle.manifest.rules import check_manifest
 from airgap_bundle.manifest.staleness import staleness
 from airgap_bundle.transfer.scheduler import Cancellation
@@ -42,9 +43,13 @@ ASKING_JOBS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Project:
-    """A manifest file, read, with the lock beside it if there is one."""
+    """A manifest file, read, with the lock beside it if there is one.
+
+    With an overlay `manifest` is what both are together, and `raw` that as a document: what travels.
+    """
 
     path: Path
+    overlay_path: Path | None = None
     raw: bytes = field(repr=False)
     manifest: Manifest
     lock: Lock | None
@@ -52,7 +57,15 @@ class Project:
     @property
     def lock_path(self) -> Path:
         """Where its lock lies, or will."""
-        return lock_path(self.path)
+        return lock_path(self.path, self.overlay_path)
+
+    @property
+    def default_name(self) -> str:
+        """What the bundle is called where nobody says; each customer has another."""
+        parts = [self.manifest.name, self.manifest.version]
+        if self.overlay_path is not None:
+            parts.append(self.overlay_path.stem)
+        return f"{'-'.join(parts)}.tar"
 
     def staleness(self) -> tuple[Finding, ...]:
         """What the lock no longer says rightly; nothing where there is no lock."""
@@ -80,15 +93,18 @@ def workshop(options: ClientOptions, jobs: int | None, report: Reporter) -> Iter
         sources.close()
 
 
-def open_project(path: Path) -> Project:
-    """Read a manifest and its lock. `DocumentError` with every complaint about either."""
+def open_project(path: Path, overlay: Path | None = None) -> Project:
+    """Read a manifest, the overlay for it, and their lock. `DocumentError` with every complaint about one of them."""
     raw = read_document(path)
     manifest = parse_manifest(raw, str(path))
-    place = lock_path(path)
+    if overlay is not None:
+        manifest = merge(manifest, load_overlay(overlay))
+        raw = merged_document(manifest)
+    place = lock_path(path, overlay)
     lock = None
     if place.exists():
         lock = parse_lock(read_document(place, max_bytes=MAX_LOCK_BYTES), str(place))
-    return Project(path=path, raw=raw, manifest=manifest, lock=lock)
+    return Project(path=path, overlay_path=overlay, raw=raw, manifest=manifest, lock=lock)
 
 
 def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refresh | None = None) -> tuple[Lock, bool]:

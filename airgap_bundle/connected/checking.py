@@ -31,14 +31,15 @@ _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 class Wanted:
     """What a check looks at beside the manifest itself.
 
-    `select` and `ignore` are codes, or how codes begin; empty `select` means all. `shop` is there where registries may
-    be asked.
+    `select` and `ignore` are codes, or how codes begin; empty `select` means all. A manifest is looked at as `overlay`
+    changes it. `shop` is there where registries may be asked.
     """
 
     now: int
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     base: Path | None = None
+    overlay: Path | None = None
     allowed_registries: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     discover: bool = False
@@ -57,13 +58,14 @@ class Wanted:
 def check_file(path: Path, wanted: Wanted) -> tuple[Finding, ...]:
     """The findings for a file; `DocumentError` where it is neither manifest nor overlay."""
     document = load_manifest_or_overlay(path)
+    comments = _comments(path)
     if isinstance(document, Overlay):
         found = check_overlay(document)
     else:
-        project = open_project(path)
+        project = open_project(path, wanted.overlay)
         found = run_rules(_context(project, wanted))
-    text = read_document(path).decode("utf-8").replace("\r\n", "\n")
-    comments = suppression.suppressions(text, str(path))
+        if wanted.overlay is not None:
+            comments += _comments(wanted.overlay)
     chosen = [finding for finding in found if wanted.takes(finding.code)]
     # A comment about a rule that was not asked for is no mistake.
     comments = tuple(one for one in comments if not one.codes or any(wanted.takes(code) for code in one.codes))
@@ -102,6 +104,11 @@ def volume_bytes(text: str) -> int:
     if unit in _UNITS and number.isascii() and number.isdigit() and 0 < int(number) < 1_000_000:  # noqa: PLR2004 - a sane medium
         return int(number) * _UNITS[unit]
     raise UsageError("AB-USAGE-VALUE", f"{text!r} is no size of a medium", hint="fat32, dvd, or such as 32GB")
+
+
+def _comments(path: Path) -> tuple[suppression.Suppression, ...]:
+    text = read_document(path).decode("utf-8").replace("\r\n", "\n")
+    return suppression.suppressions(text, str(path))
 
 
 def _needs_more(finding: Finding, wanted: Wanted) -> bool:

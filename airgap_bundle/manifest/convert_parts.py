@@ -11,16 +11,15 @@ from airgap_bundle.core.oci import Platform
 from airgap_bundle.core.text import printable
 from airgap_bundle.manifest import words
 from airgap_bundle.manifest.model import API_VERSION, parse_manifest
+from airgap_bundle.manifest.writing import document, entry_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from airgap_bundle.core.report import Place
+    from airgap_bundle.manifest.writing import Fields
 
-    Fields = Mapping[str, str | Sequence[str] | Mapping[str, str]]
 
-_PLAIN = re.compile(r"[A-Za-z./](?:[A-Za-z0-9_./@+-]|:(?=[A-Za-z0-9_./@+-]))*")
-_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _SECTIONS = ("images", "charts", "workloads", "artifacts", "files", "exclude", "verify")
 # Something that a tool fills in later: nothing that could be asked for now.
 _TEMPLATE = re.compile(r"\$\{|\{\{|###ZARF|\$\(")
@@ -86,7 +85,8 @@ class Draft:
         if entry in self.sections[section]:
             return True
         try:
-            parse_manifest("".join(_document({section: [entry]}, "x", "1", ())).encode(), self.file)
+            head = {"apiVersion": API_VERSION, "name": "x", "version": "1"}
+            parse_manifest("".join(document(head, {section: [entry]})).encode(), self.file)
         except DocumentError as error:
             self.lose(place, f"{section}: {_shown(entry)} cannot be written in a manifest: {error.findings[0].message}")
             return False
@@ -99,48 +99,9 @@ class Draft:
         if self.lost:
             head.append("# Not carried over:\n")
             head += [f"# - {sentence}\n" for sentence in self.lost]
-        body = _document(self.sections, name, version, self.platforms, api_version)
-        return "".join((*head, *body))
-
-
-def _document(
-    sections: Mapping[str, Sequence[Fields | str]],
-    name: str,
-    version: str,
-    platforms: Sequence[str],
-    api_version: str = API_VERSION,
-) -> Iterator[str]:
-    yield f"apiVersion: {api_version}\nname: {quoted(name)}\nversion: {quoted(version)}\n"
-    if platforms:
-        yield f"platforms: [{', '.join(map(quoted, platforms))}]\n"
-    for section, entries in sections.items():
-        if entries:
-            yield f"{section}:\n"
-            for entry in entries:
-                yield f"  - {_entry(entry)}\n"
-
-
-def _entry(entry: Fields | str) -> str:
-    if isinstance(entry, str):
-        return quoted(entry)
-    parts = []
-    for key, value in entry.items():
-        if isinstance(value, str):
-            parts.append(f"{key}: {quoted(value)}")
-        elif isinstance(value, dict):
-            parts.append(f"{key}: {_entry(value)}")
-        else:
-            parts.append(f"{key}: [{', '.join(quoted(one) for one in value)}]")
-    return "{" + ", ".join(parts) + "}"
-
-
-def quoted(text: str) -> str:
-    """A YAML scalar for any text."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        values = {"apiVersion": api_version, "name": name, "version": version, "platforms": self.platforms}
+        return "".join((*head, *document(values, self.sections)))
 
 
 def _shown(entry: Fields | str) -> str:
-    return (entry if isinstance(entry, str) else _entry(entry))[:160]
+    return (entry if isinstance(entry, str) else entry_text(entry))[:160]

@@ -86,11 +86,18 @@ def parse_lock(raw: bytes, file: str) -> Lock:
     return lock
 
 
-def lock_path(manifest_path: str | os.PathLike[str]) -> Path:
-    """Where the lock of a manifest lies: `plane.lock.yaml` beside `plane.yaml`."""
+def lock_path(manifest_path: str | os.PathLike[str], overlay_path: str | os.PathLike[str] | None = None) -> Path:
+    """Where the lock of a manifest lies: `plane.lock.yaml` beside `plane.yaml`.
+
+    With the overlay `customers/north.yaml` it is `plane.north.lock.yaml`, so that each customer has a lock.
+    """
     path = Path(manifest_path)
-    stem = path.stem if path.suffix in {".yaml", ".yml"} else path.name
-    return path.with_name(f"{stem}.lock.yaml")
+    stems = [_stem(path)] if overlay_path is None else [_stem(path), _stem(Path(overlay_path))]
+    return path.with_name(f"{'.'.join(stems)}.lock.yaml")
+
+
+def _stem(path: Path) -> str:
+    return path.stem if path.suffix in {".yaml", ".yml"} else path.name
 
 
 def _item(item: LockedItem) -> dict[str, object]:

@@ -22,7 +22,9 @@ from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.manifest import reading, words, yamltext
 from airgap_bundle.manifest.fields import Complaints, Value, check_api_version, converted, listed, one_of, text
+from airgap_bundle.manifest.model import API_VERSION as MANIFEST_VERSION
 from airgap_bundle.manifest.model import Manifest, read_document, read_manifest
+from airgap_bundle.manifest.writing import dump_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +119,10 @@ def load_manifest_or_overlay(path: str | os.PathLike[str]) -> Manifest | Overlay
 
 
 def merge(manifest: Manifest, overlay: Overlay) -> Manifest:
-    """The manifest as the overlay changes it; `DocumentError` (AB-OVERLAY-CONFLICT) if the two do not fit."""
+    """The manifest as the overlay changes it; `DocumentError` (AB-OVERLAY-CONFLICT) if the two do not fit.
+
+    Its digest is that of the merged document (`merged_document`), which is what travels.
+    """
     complaints = Complaints(overlay.place.file)
     if overlay.name and overlay.name != manifest.name:
         message = f"the overlay is for the product {overlay.name!r}, not {manifest.name!r}"
@@ -136,7 +141,6 @@ def merge(manifest: Manifest, overlay: Overlay) -> Manifest:
 
     result = replace(
         manifest,
-        digest=Digest.of(f"{manifest.digest} {overlay.digest}".encode()),
         version=overlay.version or manifest.version,
         audience=manifest.audience if overlay.audience is None else overlay.audience,
         platforms=manifest.platforms if overlay.platforms is None else overlay.platforms,
@@ -152,7 +156,15 @@ def merge(manifest: Manifest, overlay: Overlay) -> Manifest:
         referrers=overlay.referrers or manifest.referrers,
     )
     complaints.check("AB-OVERLAY-CONFLICT", f"an overlay for {manifest.file}")
-    return result
+    return replace(result, digest=Digest.of(merged_document(result)))
+
+
+def merged_document(merged: Manifest) -> bytes:
+    """What `merge` made, as the document that travels with the bundle.
+
+    What the overlay took out is not in it: one customer does not see what another one gets.
+    """
+    return dump_manifest(merged, MANIFEST_VERSION)
 
 
 def _read(fields: Fields) -> Overlay:

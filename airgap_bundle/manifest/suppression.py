@@ -33,7 +33,8 @@ class Suppression:
 
     def covers(self, finding: Finding) -> bool:
         """Whether it is about this finding."""
-        return finding.code in self.codes and self.line in {0, finding.place.line}
+        here = self.line == finding.place.line and self.place.file == finding.place.file
+        return finding.code in self.codes and (here or self.line == 0)
 
 
 def suppressions(text: str, file: str) -> tuple[Suppression, ...]:
