@@ -18,7 +18,7 @@ from airgap_bundle.boundary.ledger_values import TagMove as Noted
 from airgap_bundle.boundary.presence import check_presence, refresh_tags
 from airgap_bundle.boundary.receipt import Outcome, PolicyUsed, Promotion, Totals
 from airgap_bundle.boundary.receipt_json import dump_receipt
-from airgap_bundle.boundary.receipt_making import below, items_of
+from airgap_bundle.boundary.receipt_making import below, content_of, items_of
 from airgap_bundle.boundary.receipt_named import find_receipt
 from airgap_bundle.boundary.release import check_promotion
 from airgap_bundle.boundary.tagging import move_tags
@@ -118,6 +118,7 @@ class Promote:
             finished=inside.now(),
             tool=f"airgap-bundle {__version__}",
             items=items_of(plan, self.place.prefix),
+            content=content_of(plan, self.place.prefix),
             audit=inside.audit.head(),
             totals=totals,
             previous=current.id if current else "",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.inventory import check_product
+from airgap_bundle.bundle.inventory import MAX_BLOBS, BlobEntry, check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import MAX_SIZE_BYTES, Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -159,6 +159,21 @@ class ReceiptItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HeldBlobs:
+    """Layers, configs and files that were in a repository below DEST when the import ended: what a delta may leave out.
+
+    A blob that several repositories hold stands with one of them; the others are said to have it by the items.
+    """
+
+    path: str
+    blobs: tuple[BlobEntry, ...]
+
+    def __post_init__(self) -> None:
+        """Check the path: it becomes part of requests when a blob is mounted from there."""
+        check_repository(self.path)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Totals:
     """Blobs by what was done for them, and the bytes of blobs that were sent."""
 
@@ -240,7 +255,8 @@ class Receipt:
 
     `partial` is true for `--only`, `held` for `--hold`. `created` is the bundle's own time, `started` and `finished`
     are those of the import. `previous` is the id of the receipt that was in effect before it, or "". `publication` is
-    there where the images were held first, `promotion` where they came from another registry inside.
+    there where the images were held first, `promotion` where they came from another registry inside. `content` has the
+    blobs of everything that came in, sorted by path and digest; receipts of earlier versions have none.
     """
 
     bundle_id: Digest
@@ -265,6 +281,7 @@ class Receipt:
     previous: str = ""
     publication: Publication | None = None
     promotion: Promotion | None = None
+    content: tuple[HeldBlobs, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the parts do not check themselves."""
@@ -278,6 +295,8 @@ class Receipt:
             check_tag(self.previous)
         if len(self.items) > MAX_ITEMS:
             raise InvalidValueError(f"{len(self.items)} items, more than the {MAX_ITEMS} that a receipt may have")
+        if sum(len(one.blobs) for one in self.content) > MAX_BLOBS:
+            raise InvalidValueError(f"more than {MAX_BLOBS} blobs, which no bundle has")
         check_tag(self.id)
 
     @property

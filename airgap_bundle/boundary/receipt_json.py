@@ -12,6 +12,7 @@ from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
     Evidence,
+    HeldBlobs,
     MapRule,
     Outcome,
     Override,
@@ -23,7 +24,7 @@ from airgap_bundle.boundary.receipt import (
     SignedBy,
     Totals,
 )
-from airgap_bundle.bundle.inventory import check_product
+from airgap_bundle.bundle.inventory import BlobEntry, check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
@@ -115,6 +116,7 @@ def parse_receipt(raw: bytes) -> Receipt:
             previous=fields.text("previous"),
             publication=fields.inner("publication", _publication) if fields.has("publication") else None,
             promotion=fields.inner("promotion", _promotion) if fields.has("promotion") else None,
+            content=fields.each("content", _held_blobs) if fields.has("content") else (),
         )
     if named != receipt.id:
         raise InvalidValueError(f"the id {named[:160]!r} is not that of its content, {receipt.id}")
@@ -181,7 +183,19 @@ def _later_values(receipt: Receipt) -> Mapping[str, object]:
         }
     if (came := receipt.promotion) is not None:
         found["promotion"] = {"destination": came.destination, "receipt": came.receipt, "digest": came.digest}
+    if receipt.content:
+        found["content"] = [
+            {"path": one.path, "blobs": [{"digest": blob.digest, "size": blob.size} for blob in one.blobs]}
+            for one in receipt.content
+        ]
     return found
+
+
+def _held_blobs(fields: Fields) -> HeldBlobs:
+    return HeldBlobs(
+        path=fields.text("path"),
+        blobs=fields.each("blobs", lambda f: BlobEntry(digest=f.digest("digest"), size=f.number("size"))),
+    )
 
 
 def _publication(fields: Fields) -> Publication:

@@ -8,6 +8,7 @@ from airgap_bundle import __version__
 from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
+    HeldBlobs,
     MapRule,
     Outcome,
     Override,
@@ -17,6 +18,7 @@ from airgap_bundle.boundary.receipt import (
     SignedBy,
     Totals,
 )
+from airgap_bundle.bundle.inventory import BlobEntry
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -87,6 +89,20 @@ def make_receipt(
             bytes_sent=sent.bytes_sent,
         ),
         previous=previous.id if previous else "",
+        content=content_of(plan, destination.prefix),
+    )
+
+
+def content_of(plan: PushPlan, prefix: str) -> tuple[HeldBlobs, ...]:
+    """The blobs of a plan that was carried out, each with one of the repositories that hold it now."""
+    by_path: dict[str, list[BlobEntry]] = {}
+    for move in plan.blobs:
+        by_path.setdefault(below(prefix, move.repositories[0]), []).append(
+            BlobEntry(digest=move.digest, size=move.size)
+        )
+    return tuple(
+        HeldBlobs(path=path, blobs=tuple(sorted(blobs, key=lambda blob: blob.digest)))
+        for path, blobs in sorted(by_path.items())
     )
 
 

@@ -18,6 +18,7 @@ from airgap_bundle.boundary.receipt import (
     Attached,
     AuditHead,
     Evidence,
+    HeldBlobs,
     MapRule,
     Outcome,
     Override,
@@ -40,6 +41,7 @@ from airgap_bundle.boundary.receipt_json import (
     receipt_artifact,
     receipt_repository,
 )
+from airgap_bundle.bundle.inventory import BlobEntry
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
@@ -111,6 +113,14 @@ _receipts = st.builds(
         approvals=st.lists(_signed, max_size=2).map(tuple),
     ),
     promotion=st.none() | st.builds(Promotion, destination=st.just("staging.internal/a"), receipt=_tag, digest=_digest),
+    content=st.lists(
+        st.builds(
+            HeldBlobs,
+            path=st.just("docker.io/library/x"),
+            blobs=st.lists(st.builds(BlobEntry, digest=_digest, size=_number), max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 
 
