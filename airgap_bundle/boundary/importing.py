@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.options import ClientOptions
+    from airgap_bundle.transfer.access import Access
     from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.trust.decision import Overrides
     from airgap_bundle.trust.policy_model import Policy
@@ -53,6 +54,7 @@ class ImportRequest:
     hold: bool = False
     only: tuple[str, ...] = ()
     receipt_key: str = ""
+    access: Access | None = None
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
         ledger = stack.enter_context(Ledger.open(state))
         for remark in ledger.remarks:
             report(Remark(severity=Severity.WARNING, message=remark))
-        opened = stack.enter_context(open_bundle(request.bundle))
+        opened = stack.enter_context(open_bundle(request.bundle, request.access))
         options = replace(request.options(policy), uploads=UnfinishedUploads(state.path / "uploads"))
         registry = stack.enter_context(closing(request.destination.open(options)))
         # Whoever says how many transfers there may be means connections too.

@@ -25,6 +25,7 @@ from airgap_bundle.boundary.release import check_may_be_tagged
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
 from airgap_bundle.boundary.verify import Verified, verify_head
+from airgap_bundle.bundle.distant import Distant, expect_blobs, interrupting
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
@@ -264,8 +265,8 @@ class Push:
         reader = prepared.verified.reader
 
         def open_blob(repository: str, layer: Descriptor) -> AbstractContextManager[Source]:
-            # A stream has passed; what it brought is in the registry by now.
-            if reader.medium.seekable:
+            # A stream has passed, and a link is not used twice; what came over it is in the registry by now.
+            if reader.medium.seekable and not isinstance(reader.medium, Distant):
                 return reader.open_blob(layer.digest)
             return self.registry.open_blob(repository, layer.digest, layer.size)
 
@@ -301,7 +302,13 @@ class Push:
         )
         # A stream has to pass in any case; of a file nothing is read where nothing is sent.
         is_work = plan.upload_count > 0 or not reader.medium.seekable
+        expect_blobs(reader, (move.digest for move in plan.blobs if move.missing and not move.held))
         title = "Sending"
+
+        def abort() -> None:
+            self.registry.close()
+            interrupting(reader.medium)()
+
         if is_work:
             self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
         with working(
@@ -309,7 +316,7 @@ class Push:
             executor=self.executor,
             workers=self.workers,
             cancellation=cancellation,
-            abort=self.registry.close,
+            abort=abort,
             light=uploader.light,
             light_workers=self.askers - self.workers,
         ):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.presence import source_repository
+from airgap_bundle.bundle.distant import Distant
 from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
@@ -191,8 +192,8 @@ class Uploader:
         self.report(ItemFinished(name=label, outcome="uploaded"))
 
     def _again(self, move: BlobMove, source: str, open_source: OpenSource) -> OpenSource:
-        """Where a second upload reads from: the file again, or for a stream the repository that has it now."""
-        if self.reader.medium.seekable:
+        """Where a second upload reads from: the file again, or if that is far away the repository that has it now."""
+        if self.reader.medium.seekable and not isinstance(self.reader.medium, Distant):
             return open_source
         return lambda: self.registry.open_blob(source, move.digest, move.size)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from airgap_bundle.core.report import Reporter
+    from airgap_bundle.transfer.access import Access
     from airgap_bundle.trust.decision import Overrides, Step
     from airgap_bundle.trust.policy_model import Policy
 
@@ -39,10 +40,11 @@ def verify_bundle(
     report: Reporter,
     overrides: Overrides | None = None,
     steps: list[Step] | None = None,
+    access: Access | None = None,
 ) -> tuple[Verified, tuple[Step, ...]]:
     """The full check of a bundle without a destination, and every step of it; `steps` as in `verify_head`."""
     workers = max(2, min(os.cpu_count() or 1, 8))
-    with open_bundle(bundle) as opened, ThreadPoolExecutor(workers, "airgap") as executor:
+    with open_bundle(bundle, access) as opened, ThreadPoolExecutor(workers, "airgap") as executor:
         verified = verify_head(
             opened.medium, policy, now, read_beside=opened.read_beside, overrides=overrides, steps=steps
         )

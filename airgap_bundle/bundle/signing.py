@@ -20,7 +20,7 @@ from airgap_bundle.bundle.signatures import (
 )
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.core.content import new_buffer
-from airgap_bundle.core.errors import AirgapError, BundleError, InvalidValueError
+from airgap_bundle.core.errors import AirgapError, BundleError, InvalidValueError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,15 +68,25 @@ def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
 
 
 def read_beside(bundle: Path) -> tuple[SignatureFile, ...]:
-    """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory.
+    """The signatures that lie beside a bundle, bounded in number and size; none where there is no such directory."""
+    return read_directory(beside(bundle))
+
+
+def read_directory(directory: Path, *, must_exist: bool = False) -> tuple[SignatureFile, ...]:
+    """The signatures in a directory, bounded in number and size; `UsageError` where it is missing and must not be.
 
     Hidden files are passed over: a signing that was killed leaves one, and so do some systems on every medium.
     """
-    directory = beside(bundle)
     try:
         visible = (path.name for path in directory.iterdir() if not path.name.startswith("."))
         names = sorted(islice(visible, MAX_SIGNATURES + 1))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if must_exist:
+            raise UsageError(
+                "AB-USAGE-SIGNATURES",
+                f"there is no directory {directory} with signatures",
+                hint="give the directory that airgap-export sign made beside the bundle: NAME.signatures",
+            ) from error
         return ()
     if len(names) > MAX_SIGNATURES:
         raise BundleError(

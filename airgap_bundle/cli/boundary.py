@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airgap_bundle.cli import frame, options
+from airgap_bundle.cli import bundle_options, frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
@@ -28,7 +28,12 @@ app = frame.make_app(
 )
 add_policy(app)
 
-Bundle = Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)]
+Bundle = Annotated[
+    str,
+    typer.Argument(
+        metavar="BUNDLE", help="A bundle, its URL (https, s3), or - for standard input.", show_default=False
+    ),
+]
 Dest = Annotated[
     str,
     typer.Argument(metavar="DEST", help="HOST[:PORT][/PATH], or dir:PATH for a directory.", show_default=False),
@@ -68,15 +73,18 @@ Only = Annotated[
     airgap-import inspect acme-1.0.0.tar
     airgap-import inspect acme-1.0.0.tar --format json
     airgap-import inspect acme-1.0.0.tar --format cyclonedx > acme.cdx.json
+    airgap-import inspect https://drop.example.com/acme-1.0.0.tar
     """,
     formats=options.InspectFormat,
 )
-def inspect(bundle: Bundle, *, terminal: Terminal) -> None:
+def inspect(bundle: Bundle, *, source: bundle_options.LoneBundleOptions, terminal: Terminal) -> None:
     """Show what a bundle holds. Nothing of that is verified, and nothing is trusted."""
+    from airgap_bundle.cli.clients import lone_bundle_access
     from airgap_bundle.cli.inspect_text import show_inspection
     from airgap_bundle.transfer.inspection import inspect_bundle
 
-    show_inspection(inspect_bundle(bundle, check=False, report=terminal.report), terminal)
+    access = lone_bundle_access(source, terminal.report)
+    show_inspection(inspect_bundle(bundle, check=False, report=terminal.report, access=access), terminal)
 
 
 @frame.command(
@@ -85,6 +93,7 @@ def inspect(bundle: Bundle, *, terminal: Terminal) -> None:
     examples="""
     airgap-import verify acme-1.0.0.tar --policy policy.yaml
     airgap-import verify - --policy policy.yaml < /dev/st0
+    airgap-import verify s3://deliveries/acme-1.0.0.tar --policy policy.yaml
     """,
 )
 def verify(
@@ -93,23 +102,28 @@ def verify(
     allow_expired: AllowExpired = None,
     reason: Reason = "",
     *,
+    source: bundle_options.LoneBundleOptions,
     terminal: Terminal,
 ) -> None:
     """Check signatures, policy, freshness and every byte, and say what was checked. Changes nothing."""
     from airgap_bundle.boundary import verifying
-    from airgap_bundle.cli import clock, import_text, requests
+    from airgap_bundle.cli import clients, clock, import_text, requests
+    from airgap_bundle.transfer.remote.address import shown
 
     watch = clock.Stopwatch()
+    access = clients.lone_bundle_access(source, terminal.report)
     overrides = requests.read_overrides(None, allow_expired, reason)
     believed = verifying.find_policy(policy, terminal.report)
     held: list[Step] = []
     try:
-        verified, steps = verifying.verify_bundle(bundle, believed, clock.now(), terminal.report, overrides, held)
+        verified, steps = verifying.verify_bundle(
+            bundle, believed, clock.now(), terminal.report, overrides, held, access=access
+        )
     except AirgapError:
         # How far it came is part of the evidence.
         import_text.show_steps(held, terminal)
         raise
-    import_text.show_verdict(bundle, verified, steps, watch.seconds, terminal)
+    import_text.show_verdict(shown(bundle), verified, steps, watch.seconds, terminal)
 
 
 @frame.command(
@@ -134,6 +148,7 @@ def plan(
     adopt: Adopt = False,
     reason: Reason = "",
     *,
+    source: bundle_options.BundleOptions,
     connection: options.Connection,
     terminal: Terminal,
 ) -> None:
@@ -149,6 +164,7 @@ def plan(
         state=state,
         path_map=path_map,
         connection=connection,
+        source=source,
         jobs=jobs,
         allow_older=allow_older,
         allow_expired=allow_expired,
@@ -173,6 +189,8 @@ def plan(
     airgap-import push acme-1.0.0.tar registry.internal:5000 --files-to /srv/acme
     airgap-import push acme-1.0.0.tar registry.internal:5000 --hold
     ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
+    airgap-import push https://drop.example.com/acme-1.0.0.tar \\
+      registry.internal:5000
     """,
 )
 def push(
@@ -194,6 +212,7 @@ def push(
     adopt: Adopt = False,
     reason: Reason = "",
     *,
+    source: bundle_options.BundleOptions,
     connection: options.Connection,
     terminal: Terminal,
 ) -> None:
@@ -203,6 +222,7 @@ def push(
     """
     from airgap_bundle.boundary import importing
     from airgap_bundle.cli import clock, import_text, requests
+    from airgap_bundle.transfer.remote.address import shown
 
     watch = clock.Stopwatch()
     request = requests.read_request(
@@ -213,6 +233,7 @@ def push(
         state=state,
         path_map=path_map,
         connection=connection,
+        source=source,
         jobs=jobs,
         allow_older=allow_older,
         allow_expired=allow_expired,
@@ -229,7 +250,7 @@ def push(
         if dry_run:
             import_text.show_plan(opened.prepare(), terminal)
         else:
-            import_text.show_pushed(bundle, opened.run(), watch.seconds, terminal)
+            import_text.show_pushed(shown(bundle), opened.run(), watch.seconds, terminal)
 
 
 @frame.command(

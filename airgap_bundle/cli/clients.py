@@ -10,8 +10,13 @@ from airgap_bundle.core.oci import check_host
 from airgap_bundle.core.text import parse_size
 from airgap_bundle.registry.options import ClientOptions
 from airgap_bundle.registry.pacing import Pacing
+from airgap_bundle.transfer.access import Access, StoreOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.cli.bundle_options import BundleOptions, LoneBundleOptions
     from airgap_bundle.cli.options import Connection, SourceConnection
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.trust.policy_model import Policy
@@ -52,6 +57,31 @@ def boundary_options(
         pacing=pacing or Pacing(),
         reporter=report,
     )
+
+
+def bundle_access(
+    given: BundleOptions,
+    *,
+    plain_http: Sequence[str] | None,
+    ca_file: Path | None,
+    report: Reporter,
+    pacing: Pacing | None = None,
+) -> Access:
+    """For the address of a bundle: that host alone, with no login and no certificate of a registry."""
+    options = ClientOptions(
+        side="bundle address",
+        plain_http=frozenset(plain_http or ()),
+        ca_file=ca_file,
+        pacing=pacing or Pacing(),
+        reporter=report,
+    )
+    store = StoreOptions(endpoint=given.s3_endpoint or "", ambient=given.s3_ambient)
+    return Access(options=options, netrc=given.netrc, store=store, signatures=given.signatures)
+
+
+def lone_bundle_access(given: LoneBundleOptions, report: Reporter) -> Access:
+    """The same for a command that speaks to nobody else."""
+    return bundle_access(given, plain_http=given.plain_http, ca_file=given.ca_file, report=report)
 
 
 def read_rate(text: str | None) -> Pacing:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.cli.clients import boundary_options, read_rate
+from airgap_bundle.cli.clients import boundary_options, bundle_access, read_rate
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.transfer.paths import PathMap
+from airgap_bundle.transfer.remote.address import is_address
 from airgap_bundle.trust.decision import Overrides
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.boundary.importing import ImportRequest
+    from airgap_bundle.cli.bundle_options import BundleOptions
     from airgap_bundle.cli.options import Connection
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.options import ClientOptions
@@ -31,6 +33,7 @@ def read_request(
     state: Path | None,
     path_map: Sequence[str] | None,
     connection: Connection,
+    source: BundleOptions,
     jobs: int | None,
     limit_rate: str | None = None,
     allow_older: str | None,
@@ -60,7 +63,7 @@ def read_request(
             "--hold keeps everything back, and --files-to would put files into use",
             hint="leave --files-to out; push the bundle again with it once it was published",
         )
-    if limit_rate is not None and destination.directory is not None:
+    if limit_rate is not None and destination.directory is not None and not is_address(bundle):
         raise UsageError(
             "AB-USAGE-RATE",
             "--limit-rate is about the network, and dir: is a directory of this machine",
@@ -92,6 +95,13 @@ def read_request(
         hold=hold,
         only=tuple(only or ()),
         receipt_key=find_receipt_key(sign_receipt),
+        access=bundle_access(
+            source,
+            plain_http=connection.plain_http,
+            ca_file=connection.ca_file,
+            report=report,
+            pacing=pacing,
+        ),
     )
 
 

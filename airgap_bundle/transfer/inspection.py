@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
+    from airgap_bundle.transfer.access import Access
 
 # The annotation that gives a layer of an artifact its file name (OCI image specification, annotations.md).
 _TITLE = "org.opencontainers.image.title"
@@ -43,9 +44,9 @@ class Inspection:
     checked: bool
 
 
-def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter) -> Inspection:
+def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter, access: Access | None = None) -> Inspection:
     """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input."""
-    with open_bundle(str(bundle)) as opened:
+    with open_bundle(str(bundle), access) as opened:
         medium = opened.medium
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)

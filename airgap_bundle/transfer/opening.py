@@ -1,24 +1,26 @@
-"""Opens what BUNDLE names, for every command that takes one: a file, or `-` for standard input."""
+"""Opens what BUNDLE names, for every command that takes one: a file, `-` for standard input, or a URL."""
 
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium, standard_input
-from airgap_bundle.bundle.signing import read_beside
+from airgap_bundle.bundle.signing import read_beside, read_directory
 from airgap_bundle.core.errors import UsageError
+from airgap_bundle.transfer.remote.address import is_address, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.bundle.signatures import SignatureFile
+    from airgap_bundle.transfer.access import Access
 
 STANDARD_INPUT = "-"
-_SCHEMES = ("http://", "https://", "s3://")
 
 
 def nothing_beside() -> tuple[SignatureFile, ...]:
@@ -35,20 +37,36 @@ class OpenedBundle:
 
 
 @contextmanager
-def open_bundle(bundle: str) -> Iterator[OpenedBundle]:
-    """Open what BUNDLE names, and let go of it at the end.
+def open_bundle(bundle: str, access: Access | None = None) -> Iterator[OpenedBundle]:
+    """Open what BUNDLE names, and let go of it at the end. Without `access` nothing on another machine is asked.
 
     `UsageError` for what cannot be meant: nothing there, a terminal, a kind of address that is not read.
     """
+    with _open(bundle, access) as opened:
+        if access is None or access.signatures is None:
+            yield opened
+        else:
+            given = partial(read_directory, access.signatures, must_exist=True)
+            yield OpenedBundle(medium=opened.medium, read_beside=lambda: (*opened.read_beside(), *given()))
+
+
+@contextmanager
+def _open(bundle: str, access: Access | None) -> Iterator[OpenedBundle]:
     if bundle == STANDARD_INPUT:
         yield OpenedBundle(medium=standard_input())
         return
-    if bundle.startswith(_SCHEMES):
-        raise UsageError(
-            "AB-USAGE-BUNDLE-URL",
-            f"{bundle} is a URL, and this version reads bundles from files and standard input only",
-            hint="fetch it first, or pipe it in behind -",
-        )
+    if is_address(bundle):
+        if access is None:
+            raise UsageError(
+                "AB-USAGE-BUNDLE-URL",
+                f"{shown(bundle)} is a URL, and this command reads bundles from files and standard input only",
+                hint="fetch it first, or pipe it in behind -; airgap-import reads URLs",
+            )
+        from airgap_bundle.transfer.remote.opening import open_remote  # noqa: PLC0415 - files need no HTTP
+
+        with open_remote(bundle, access) as remote:
+            yield OpenedBundle(medium=remote)
+        return
     path = Path(bundle)
     with closing(FileMedium(path)) as medium:
         yield OpenedBundle(medium=medium, read_beside=lambda: read_beside(path))

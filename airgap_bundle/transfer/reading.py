@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.distant import expect_blobs, interrupting
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
@@ -31,17 +32,21 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
     blobs = reader.inventory.blobs
     report(PhaseStarted(title="Checking", total_bytes=reader.inventory.total_bytes, total_items=len(blobs)))
     cancellation = Cancellation()
+    expect_blobs(reader, (blob.digest for blob in blobs))
     if reader.medium.seekable:
         run_all(
             (_checking(reader, blob, cancellation, report) for blob in _best_order(blobs, workers)),
             executor=executor,
             workers=workers,
             cancellation=cancellation,
+            abort=interrupting(reader.medium),
         )
     else:
         buffer = new_buffer()
         for blob in blobs:
-            _checking(reader, blob, cancellation, report)(buffer)
+            # Image documents may have been read before: a stream passes once.
+            if reader.loaded(blob.digest) is None:
+                _checking(reader, blob, cancellation, report)(buffer)
     reader.check_end()
     report(PhaseFinished(title="Checking"))
 

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.registry.options import ClientOptions
 from airgap_bundle.transfer.remote.address import BucketAddress, parse_address
 from airgap_bundle.transfer.remote.logins import NetrcLogins
 from airgap_bundle.transfer.remote.medium import RemoteMedium
 from airgap_bundle.transfer.remote.places import WebPlace
 from airgap_bundle.transfer.remote.ranges import RangeClient
-from airgap_bundle.transfer.remote.s3 import BucketPlace, StoreOptions
+from airgap_bundle.transfer.remote.s3 import BucketPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    from airgap_bundle.transfer.access import Access
     from airgap_bundle.transfer.remote.places import Place
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Access:
-    """How the address of a bundle may be spoken to. `netrc` is the file that was named for its login."""
-
-    options: ClientOptions = field(default_factory=lambda: ClientOptions(side="bundle address"))
-    netrc: Path | None = None
-    store: StoreOptions = field(default_factory=StoreOptions)
 
 
 @contextmanager

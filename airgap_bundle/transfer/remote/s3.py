@@ -9,7 +9,6 @@ importing side talks to nobody else of its own accord (design section 2, promise
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.core.errors import HostError, InvalidValueError, UsageError
@@ -18,6 +17,7 @@ from airgap_bundle.registry.origin import allows_plain_http, parse_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from airgap_bundle.transfer.access import StoreOptions
     from airgap_bundle.transfer.remote.address import BucketAddress
 
 # How long an address is good for, and when a fresh one is made: long before, and long after a slow request began.
@@ -28,14 +28,6 @@ _LOCAL = frozenset({"env", "shared-credentials-file", "custom-process", "config-
 _FIRST_REGION = "us-east-1"
 _AMAZON = (".amazonaws.com", ".amazonaws.com.cn")
 _FORBIDDEN = 403
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoreOptions:
-    """How object stores may be spoken to. `ambient`: whether services may be asked for credentials."""
-
-    endpoint: str = ""
-    ambient: bool = False
 
 
 class BucketPlace:
