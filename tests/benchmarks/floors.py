@@ -28,6 +28,12 @@ finally:
     profile.dump_stats(PROFILE)
 """
 _PROFILE_LINES = 12
+_KINDS = (
+    "oci.image.index.v1",
+    "oci.image.manifest.v1",
+    *(f"docker.distribution.manifest.{v}" for v in ("v2", "list.v2")),
+)
+_ACCEPT = ", ".join(f"application/vnd.{kind}+json" for kind in _KINDS)
 
 
 def show(bundle: Path, references: Sequence[str], runs: int) -> None:
@@ -75,6 +81,18 @@ def show_profile(manifest: Path) -> None:
         print(f"  {own:>7.3f} s{calls:>8} x  {Path(file).name}:{line} {name}"[:118])
 
 
+def pinned(reference: str) -> str:
+    """The same with the digest that its tag has now."""
+    host, _, rest = reference.partition("/")
+    repository, _, tag = rest.rpartition(":")
+    connection = http.client.HTTPConnection(host, timeout=30)
+    try:
+        connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": _ACCEPT})
+        return f"{host}/{repository}@{connection.getresponse().headers['Docker-Content-Digest']}"
+    finally:
+        connection.close()
+
+
 def _time(command: Sequence[str]) -> float:
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
@@ -98,11 +116,8 @@ def _fetching(references: Sequence[str]) -> list[str]:
 
 def _document(host: str, path: str) -> dict[str, list[dict[str, str]]]:
     connection = http.client.HTTPConnection(host, timeout=30)
-    kinds = ("oci.image.index.v1+json", "oci.image.manifest.v1+json")
-    types = [f"application/vnd.{kind}" for kind in kinds]
-    types += [f"application/vnd.docker.distribution.manifest.{kind}+json" for kind in ("v2", "list.v2")]
     try:
-        connection.request("GET", path, headers={"Accept": ", ".join(types)})
+        connection.request("GET", path, headers={"Accept": _ACCEPT})
         return dict(json.loads(connection.getresponse().read()))
     finally:
         connection.close()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import floors
 from measure import Run, shell
 
 if TYPE_CHECKING:
@@ -131,9 +132,51 @@ class Regctl:
         )
 
 
+@dataclass(frozen=True)
+class Imgpkg:
+    """One tar of its own form for all images, by a lock file that names their digests."""
+
+    name: str = "imgpkg"
+    note: str = "own tar format; everything goes into one repository, which is not what others do"
+
+    def export(self, references: Sequence[str], out: Path) -> Run:
+        lock = out.with_suffix(".images.yml")
+        lines = ["apiVersion: imgpkg.carvel.dev/v1alpha1", "kind: ImagesLock", "images:"]
+        lock.write_text("\n".join([*lines, *(f"- image: {floors.pinned(each)}" for each in references)]) + "\n")
+        return shell([f"imgpkg copy --registry-insecure --lock {lock} --to-tar {out}/all.tar"], output=out)
+
+    def load(self, count: int, out: Path, registry: str) -> Run:
+        del count
+        return shell([f"imgpkg copy --registry-insecure --tar {out}/all.tar --to-repo {registry}/imgpkg/all"])
+
+
+@dataclass(frozen=True)
+class Hauler:
+    """A store, saved as a compressed archive; loaded into a store again before it is copied."""
+
+    name: str = "hauler"
+    note: str = "a store, then an archive; the archive becomes a store again"
+
+    def export(self, references: Sequence[str], out: Path) -> Run:
+        store = f"--store {out}/store"
+        adds = [f"hauler {store} store add image {reference}" for reference in references]
+        return shell([*adds, f"hauler {store} store save --filename {out}/all.tar.zst"], output=out)
+
+    def load(self, count: int, out: Path, registry: str) -> Run:
+        del count
+        store = f"--store {out}/inside"
+        return shell(
+            [
+                f"rm -rf {out}/inside",
+                f"hauler {store} store load --filename {out}/all.tar.zst",
+                f"hauler {store} store copy --plain-http registry://{registry}/hauler",
+            ]
+        )
+
+
 # The commands of those without a class are not known here; they are named so that their absence is.
-KNOWN: tuple[Peer, ...] = (Skopeo(), Crane(), Oras(), Regctl())
-OTHERS = ("imgpkg", "hauler", "zarf")
+KNOWN: tuple[Peer, ...] = (Skopeo(), Crane(), Oras(), Regctl(), Imgpkg(), Hauler())
+OTHERS = ("zarf",)
 
 
 def found(only: Sequence[str] = ()) -> list[Peer]:
