@@ -20,11 +20,12 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 DOORS = {
     "botocore": ("transfer/remote/s3.py",),
     "cheroot": ("registry/server.py",),
-    "cryptography": ("trust/keys.py",),
+    "cryptography": ("trust/keys.py", "trust/key_pairs.py"),
     "gnupg": ("trust/openpgp.py",),
     "helm_python": ("discovery/helm_child.py",),
     "http.client": ("registry/transport.py",),
     "http.server": (),
+    "jwt": ("boundary/tokens/signed_claims.py",),
     "oras": ("registry/credentials.py",),
     "requests": (),
     "rich": ("output/console.py",),
@@ -34,14 +35,14 @@ DOORS = {
     "typer": ("cli/",),
     "urllib.request": (),
     "urllib3": (),
-    "yaml": ("manifest/yamltext.py",),
+    "yaml": ("manifest/yamltext.py", "manifest/yamlout.py"),
 }
 # Everything else that may be imported at all: platformdirs says where things live and reaches nowhere; _typeshed has
 # names for the type checker and does not exist when the code runs.
 FREE = {"_typeshed", "airgap_bundle", "platformdirs"}
 # Each of these costs a good part of what `--help` may take, so the function that needs it imports it.
 COSTLY = {
-    *("botocore", "cheroot", "cryptography", "gnupg", "helm_python", "oras", "pydantic"),
+    *("botocore", "cheroot", "cryptography", "gnupg", "helm_python", "jwt", "oras", "pydantic"),
     *("requests", "rich", "sigstore", "ssl", "yaml"),
 }
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]

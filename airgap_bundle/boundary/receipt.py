@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from airgap_bundle.manifest.settings import Setting
+
 # An item is a manifest, which is a blob of the bundle, and a bundle has at most 250,000 of them.
 MAX_ITEMS = 250_000
 # Room for a reason of a paragraph, a certificate identity or a long reference; not for a document.
@@ -126,13 +128,26 @@ class Attached:
             check_tag(self.tag)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class Service:
+    """A service of a Compose file that asks for an image: the file as the manifest named it, and the service."""
+
+    file: str
+    name: str
+
+    def __post_init__(self) -> None:
+        """Check the texts."""
+        _check_text(file=self.file, name=self.name)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceiptItem:
     """One image, chart, artifact or set of files.
 
     `source` is the full reference on the connected side; `path` the repository below DEST, after the map; `tag` and
     `anchor` are "" where there is none. `previous` is the digest that was under the tag before, None where the tag was
-    new (or there is none).
+    new (or there is none). `settings` are for a chart the values that name images, `services` for an image who asks for
+    it: what the lock knew of that, for `relocate`.
     """
 
     kind: str
@@ -146,6 +161,8 @@ class ReceiptItem:
     anchor: str
     outcome: Outcome
     attached: tuple[Attached, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    services: tuple[Service, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part: they become parts of requests when something is undone."""

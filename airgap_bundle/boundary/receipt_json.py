@@ -21,6 +21,7 @@ from airgap_bundle.boundary.receipt import (
     Publication,
     Receipt,
     ReceiptItem,
+    Service,
     SignedBy,
     Totals,
 )
@@ -31,6 +32,7 @@ from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
+from airgap_bundle.manifest.settings import Form, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -238,7 +240,20 @@ def _item_value(item: ReceiptItem) -> Mapping[str, object]:
             }
             for a in item.attached
         ],
+        **_named_values(item),
     }
+
+
+def _named_values(item: ReceiptItem) -> Mapping[str, object]:
+    """Where the item is named; fields that only some items have."""
+    found: dict[str, object] = {}
+    if item.settings:
+        found["settings"] = [
+            {"at": one.at, "form": one.form, "text": one.text, "proof": one.proof} for one in item.settings
+        ]
+    if item.services:
+        found["services"] = [{"file": one.file, "name": one.name} for one in item.services]
+    return found
 
 
 def _item(fields: Fields) -> ReceiptItem:
@@ -254,7 +269,23 @@ def _item(fields: Fields) -> ReceiptItem:
         anchor=fields.text("anchor"),
         outcome=_outcome(fields),
         attached=fields.each("attached", _attached),
+        settings=fields.each("settings", _setting) if fields.has("settings") else (),
+        services=fields.each("services", lambda f: Service(file=f.text("file"), name=f.text("name")))
+        if fields.has("services")
+        else (),
     )
+
+
+def _setting(fields: Fields) -> Setting:
+    return Setting(at=fields.text("at"), form=_form(fields), text=fields.text("text"), proof=fields.text("proof"))
+
+
+def _form(fields: Fields) -> Form:
+    text = fields.text("form")
+    try:
+        return Form(text)
+    except ValueError as error:
+        raise InvalidValueError(f"not a form: {text[:80]!r}") from error
 
 
 def _attached(fields: Fields) -> Attached:
