@@ -8,6 +8,7 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.explain import add_explain
+from airgap_bundle.cli.kit import add_kit
 from airgap_bundle.cli.signing import IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
 from airgap_bundle.output.terminal import Terminal
 
@@ -23,6 +24,14 @@ app = frame.make_app(
 
 ManifestFile = Annotated[Path, typer.Argument(metavar="FILE", help="The manifest.", show_default=False)]
 Relock = Annotated[bool, typer.Option("--relock", help="Make a stale lock anew instead of stopping.")]
+Base = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base",
+        metavar="FILE",
+        help="Leave out layers and files that the inside holds by this receipt, holdings or bundle; repeatable.",
+    ),
+]
 NoDockerManifest = Annotated[
     bool, typer.Option("--no-docker-manifest", help="Leave out manifest.json, which docker and podman load need.")
 ]
@@ -33,6 +42,7 @@ NoDockerManifest = Annotated[
     "plan",
     examples="""
     airgap-export plan acme.yaml
+    airgap-export plan acme.yaml --base holdings.json
     airgap-export plan acme.yaml --format json
     """,
 )
@@ -40,6 +50,7 @@ def plan(
     file: ManifestFile,
     relock: Relock = False,
     overlay: options.Overlay = None,
+    base: Base = None,
     no_docker_manifest: NoDockerManifest = False,
     *,
     connection: options.SourceConnection,
@@ -48,15 +59,17 @@ def plan(
     """Say what would travel, from where, and how much it is. Fetches image documents only."""
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
+    from airgap_bundle.transfer import base_files
 
     project = building.open_project(file, overlay)
+    bases = base_files.read_bases(base or ())
     client = clients.connected_options(
         connection,
         report=terminal.report,
     )
     with building.workshop(client, None, terminal.report) as shop:
         lock = building.current_lock(project, shop, clock.now(), relock=relock)
-        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases)
     export_text.show_plan(planned, terminal)
 
 
@@ -70,6 +83,8 @@ def plan(
     airgap-export build acme.yaml -o - | ssh diode 'cat > acme.tar'
     airgap-export build acme.yaml --overlay customers/north.yaml
     airgap-export build acme.yaml --mirror docker.io=cache.example.com/hub
+    airgap-export build acme.yaml --sign gpg:release@example.com \\
+      --base acme-1763800000-0123456789ab-01234567.json
     """,
 )
 def build(
@@ -89,6 +104,7 @@ def build(
     passphrase_fd: PassphraseFd = None,
     relock: Relock = False,
     overlay: options.Overlay = None,
+    base: Base = None,
     no_docker_manifest: NoDockerManifest = False,
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
@@ -104,11 +120,13 @@ def build(
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
     from airgap_bundle.connected.signing import SigningOptions, find_signers
+    from airgap_bundle.transfer import base_files
 
     watch = clock.Stopwatch()
     signing = SigningOptions(trust_config=trust_config, identity_token=identity_token, passphrase_fd=passphrase_fd)
     signers = find_signers(sign or (), signing)
     project = building.open_project(file, overlay)
+    bases = base_files.read_bases(base or ())
     client = clients.connected_options(
         connection,
         report=terminal.report,
@@ -117,7 +135,7 @@ def build(
     out = StreamFile(terminal.claim_output().fileno()) if output == "-" else Path(output or project.default_name)
     with building.workshop(client, jobs, terminal.report) as shop:
         lock = building.current_lock(project, shop, clock.now(), relock=relock)
-        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases)
         built = building.build(project, planned, shop, out, signers)
     export_text.show_built(built, out, signers, watch.seconds, terminal)
 
@@ -150,6 +168,7 @@ def inspect(
     show_inspection(inspect_bundle(bundle, check=check, report=terminal.report), terminal)
 
 
+add_kit(app)
 add_explain(app)
 
 

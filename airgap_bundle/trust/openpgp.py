@@ -250,6 +250,14 @@ def find_primary(fingerprint: str, *, gpg_home: str | Path | None = None) -> str
     return ""
 
 
+def export_public_key(fingerprint: str, *, gpg_home: str | Path | None = None) -> PublicKey:
+    """The public part of a key of the user, without what others certified about it. `HostError` where gpg fails."""
+    exported = _gnupg(gpg_home).export_keys(fingerprint.upper(), armor=False, minimal=True)
+    if not exported:
+        raise HostError("AB-GPG-FAILED", f"gpg did not export the public key {fingerprint}")
+    return read_public_key(exported)
+
+
 def sign(data: bytes, key: str, *, gpg_home: str | Path | None = None) -> OpenPgpSignature:
     """A detached binary signature over `data`, made by the user's own gpg with its agent, smartcard and pinentry.
 

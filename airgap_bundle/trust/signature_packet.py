@@ -59,6 +59,13 @@ def read_signature(raw: bytes) -> SignatureClaims:
     return SignatureClaims(binary=binary, unverified_issuer=_issuer(body))
 
 
+def armor_signature(binary: bytes) -> str:
+    """A detached signature as text, for gpg and for people; without checksum, which RFC 9580 section 6.1 advises."""
+    lines = base64.b64encode(binary).decode("ascii")
+    body = "\n".join(lines[n : n + 64] for n in range(0, len(lines), 64))
+    return f"-----BEGIN PGP SIGNATURE-----\n\n{body}\n-----END PGP SIGNATURE-----\n"
+
+
 def could_be_over(claims: SignatureClaims, data: bytes) -> bool:
     """Whether the signature can be one over these bytes: it carries two bytes of the hash that was signed.
 
