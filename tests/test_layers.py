@@ -19,13 +19,15 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A path ending in a slash is a whole package.
 DOORS = {
     "botocore": ("transfer/remote/s3.py",),
-    "cheroot": ("registry/server.py",),
+    "cheroot": ("registry/serving/http.py",),
     "cryptography": ("trust/keys.py", "trust/key_pairs.py"),
     "gnupg": ("trust/openpgp.py",),
     "helm_python": ("discovery/helm_child.py",),
     "http.client": ("registry/transport.py",),
     "http.server": (),
     "jwt": ("boundary/tokens/signed_claims.py",),
+    "packaging": ("connected/kit/closure.py",),
+    "PyInstaller": ("connected/kit/standalone.py",),
     "oras": ("registry/credentials.py",),
     "requests": (),
     "rich": ("output/console.py",),
