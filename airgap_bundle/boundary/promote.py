@@ -21,6 +21,7 @@ from airgap_bundle.boundary.receipt_json import dump_receipt
 from airgap_bundle.boundary.receipt_making import below, content_of, items_of
 from airgap_bundle.boundary.receipt_named import find_receipt
 from airgap_bundle.boundary.release import check_promotion
+from airgap_bundle.boundary.relocation.from_lock import names_of, with_names
 from airgap_bundle.boundary.tagging import move_tags
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import UsageError
@@ -117,7 +118,7 @@ class Promote:
             started=started,
             finished=inside.now(),
             tool=f"airgap-bundle {__version__}",
-            items=items_of(plan, self.place.prefix),
+            items=with_names(items_of(plan, self.place.prefix), names_of(self.receipt.items)),
             content=content_of(plan, self.place.prefix),
             audit=inside.audit.head(),
             totals=totals,

@@ -23,6 +23,7 @@ from airgap_bundle.manifest.locked import (
     LockedPart,
     LockedPlatform,
 )
+from airgap_bundle.manifest.settings import Form, Setting
 from airgap_bundle.manifest.staleness import staleness
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "LockedPlatform",
     "dump_lock",
     "lock_path",
+    "parse_items",
     "parse_lock",
     "staleness",
 ]
@@ -46,6 +48,8 @@ API_VERSION = "airgap-bundle/lock.v1"
 MAX_LOCK_BYTES = 32 * 1024 * 1024
 MAX_LOCK_NODES = 1_000_000
 
+# How an item begins in a lock of ours; no text in one holds a line feed.
+_ITEM = b"\n  - kind: "
 _HEADER = "# Made by airgap-manifest lock. Do not edit: change the manifest and make the lock again.\n"
 # Begins with a letter, and nothing in it means anything to YAML (a colon only before something that is no space).
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./@+-]|:(?=[A-Za-z0-9_./@+-]))*")
@@ -84,6 +88,29 @@ def parse_lock(raw: bytes, file: str) -> Lock:
     if lock is None:  # pragma: no cover - a reader raised without a complaint, which would be our mistake
         raise AssertionError(file)
     return lock
+
+
+def parse_items(raw: bytes, file: str, *, holding: tuple[bytes, ...]) -> Iterator[LockedItem]:
+    """The items of a lock whose text holds one of these; `DocumentError` where such a one cannot be read.
+
+    For whoever needs a little of a lock that may be large: what is not asked for is not parsed. Only the layout that
+    `dump_lock` writes is known; of another one nothing is found.
+    """
+    _, found, items = raw.partition(b"\nitems:\n")
+    if not found or not any(mark in items for mark in holding):
+        return
+    for piece in (b"\n" + items).split(_ITEM)[1:]:
+        if any(mark in piece for mark in holding):
+            complaints = Complaints(file)
+            node = yamltext.parse(_ITEM[1:] + piece, file, max_bytes=MAX_LOCK_BYTES, max_nodes=MAX_LOCK_NODES)
+            value = Value.of(node, complaints)
+            read: tuple[LockedItem, ...] = ()
+            try:
+                read = listed(_read_item)(value)
+            except InvalidValueError as error:
+                complaints.add_error(error, value.place, "")
+            complaints.check("AB-LOCK-INVALID", "a lock")
+            yield from read
 
 
 def lock_path(manifest_path: str | os.PathLike[str], overlay_path: str | os.PathLike[str] | None = None) -> Path:
@@ -133,6 +160,7 @@ def _item(item: LockedItem) -> dict[str, object]:
         ],
         "verdicts": [dict(verdict) for verdict in item.verdicts],
         "images": [{"image": d.image, "found": d.found} for d in item.images],
+        "settings": [{"at": s.at, "form": s.form, "text": s.text, "proof": s.proof} for s in item.settings],
     }
 
 
@@ -211,6 +239,7 @@ def _read_item(value: Value) -> LockedItem:
     attached = fields.get("attached", listed(_read_attachment), ())
     verdicts = fields.get("verdicts", listed(mapped(text)), ())
     images = fields.get("images", listed(_read_discovery), ())
+    settings = fields.get("settings", listed(_read_setting), ())
     fields.finish()
     return LockedItem(
         kind=kind,
@@ -228,6 +257,7 @@ def _read_item(value: Value) -> LockedItem:
         referrers=referrers,
         origin=origin,
         parts=parts,
+        settings=settings,
     )
 
 
@@ -286,3 +316,20 @@ def _read_discovery(value: Value) -> LockedDiscovery:
     found = fields.required("found", text)
     fields.finish()
     return LockedDiscovery(image=image, found=found)
+
+
+def _read_setting(value: Value) -> Setting:
+    fields = value.fields()
+    at = fields.required("at", text)
+    form = fields.required("form", converted(_form))
+    said = fields.get("text", text, "")
+    proof = fields.get("proof", text, "")
+    fields.finish()
+    return Setting(at=at, form=form, text=said, proof=proof)
+
+
+def _form(word: str) -> Form:
+    try:
+        return Form(word)
+    except ValueError as error:
+        raise InvalidValueError(f"not a form of a setting: {word[:80]!r}") from error

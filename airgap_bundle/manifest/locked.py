@@ -15,6 +15,7 @@ from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import Platform, check_repository, check_tag
 from airgap_bundle.manifest import words
+from airgap_bundle.manifest.settings import MAX_SETTINGS, Setting
 from airgap_bundle.manifest.yamltext import has_unseen
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class LockedItem:
     map of texts. `images` says for a chart which images it brought along; each of them is an item of its own.
     `referrers` is `none` where what is attached was left out by choice; "" means that all of it is in `attached`.
     `origin` is the file that an image comes from (`words.Origin`), "" for a registry. `parts` are what a chart that is
-    in no OCI registry is made of: the package, then its provenance file.
+    in no OCI registry is made of: the package, then its provenance file. `settings` are the values of a chart that name
+    its images.
     """
 
     kind: str
@@ -141,6 +143,7 @@ class LockedItem:
     referrers: str = ""
     origin: str = ""
     parts: tuple[LockedPart, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every part: a lock file may have been edited by anybody."""
@@ -157,6 +160,8 @@ class LockedItem:
             words.Origin.parse(self.origin)
         if len(self.parts) > MAX_PARTS or (self.parts and self.kind != "chart"):
             raise InvalidValueError("parts belong to charts, and are at most two")
+        if len(self.settings) > MAX_SETTINGS or (self.settings and self.kind != "chart"):
+            raise InvalidValueError(f"settings belong to charts, and are at most {MAX_SETTINGS}")
         Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
         if self.referrers not in {"", "none"} or (self.referrers and self.attached):
             raise InvalidValueError("referrers is 'none', with nothing attached, or left out")
@@ -169,6 +174,7 @@ class LockedItem:
         object.__setattr__(self, "verdicts", tuple(verdicts))
         object.__setattr__(self, "attached", tuple(sorted(self.attached, key=_attachment_order)))
         object.__setattr__(self, "images", tuple(sorted(set(self.images))))
+        object.__setattr__(self, "settings", tuple(sorted(set(self.settings))))
 
     @property
     def descriptor(self) -> Descriptor:

@@ -1,0 +1,87 @@
+"""Writes what was made: each file whole or not at all, and nothing that is not ours is ever replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.relocation.output import MARK
+from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.boundary.relocation.output import Made
+
+_MARK = MARK.encode()
+_HINT = "move it away, or name another directory with -o; only files of earlier runs are replaced"
+
+
+def write_files(directory: Path, files: Sequence[Made]) -> None:
+    """Write them below `directory`, which is made if it is missing.
+
+    `UsageError` AB-USAGE-FILES-EXIST, before anything is written, where something else has the name of one of them;
+    `HostError` where the system refuses.
+    """
+    try:
+        for made in files:
+            _check(directory, made.path)
+        for made in files:
+            _write(directory / made.path, made.data)
+    except OSError as error:
+        raise cannot_write(directory, error) from error
+
+
+def leftovers(directory: Path, files: Sequence[Made]) -> list[str]:
+    """Files of earlier runs below `directory` that were not made this time: what they say may hold no more."""
+    known = {directory / made.path for made in files}
+    found = [*directory.glob("certs.d/*/hosts.toml"), *directory.glob("*.values.yaml")]
+    return sorted(str(path.relative_to(directory)) for path in found if path not in known and _is_ours(path))
+
+
+def _check(directory: Path, path: str) -> None:
+    """Every directory on the way is one and no link, and the file is missing or ours."""
+    here = directory
+    for part in path.split("/")[:-1]:
+        here /= part
+        if os.path.lexists(here) and not stat.S_ISDIR(here.lstat().st_mode):
+            raise _in_the_way(here, "and is no directory")
+    target = directory / path
+    if os.path.lexists(target) and not _is_ours(target):
+        raise _in_the_way(target, "and was not made by relocate")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(_MARK)) == _MARK
+
+
+def _in_the_way(path: Path, why: str) -> UsageError:
+    return UsageError("AB-USAGE-FILES-EXIST", f"{path} is there already {why}", hint=_HINT)
+
+
+def _write(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name[:200]}.partial")
+    try:
+        # Whatever has this name was left by a crash; a link would lead elsewhere.
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
