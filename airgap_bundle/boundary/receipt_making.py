@@ -18,6 +18,7 @@ from airgap_bundle.boundary.receipt import (
     SignedBy,
     Totals,
 )
+from airgap_bundle.boundary.relocation.from_lock import named_in, with_names
 from airgap_bundle.bundle.inventory import BlobEntry
 
 if TYPE_CHECKING:
@@ -76,7 +77,10 @@ def make_receipt(
         started=started,
         finished=finished,
         tool=f"airgap-bundle {__version__}",
-        items=(*items_of(plan, destination.prefix), *(_skipped(target, destination.prefix) for target in skipped)),
+        items=with_names(
+            (*items_of(plan, destination.prefix), *(_skipped(target, destination.prefix) for target in skipped)),
+            named_in(verified.head.lock_raw),
+        ),
         partial=bool(skipped),
         held=held,
         audit=audit,

@@ -10,6 +10,9 @@ from airgap_bundle.cli import bundle_options, frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
+from airgap_bundle.cli.serve import add_serve
+from airgap_bundle.cli.relocate import add_relocate
+from airgap_bundle.cli.token import add_token
 from airgap_bundle.core.errors import AirgapError
 from airgap_bundle.output.terminal import Terminal
 
@@ -253,44 +256,10 @@ def push(
             import_text.show_pushed(shown(bundle), opened.run(), watch.seconds, terminal)
 
 
-@frame.command(
-    app,
-    "serve",
-    examples="""
-    airgap-import serve /srv/registry
-    airgap-import serve /srv/registry --listen 127.0.0.1:5001 --allow-push
-    """,
-)
-def serve(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where its content is kept; made if missing.", show_default=False)
-    ],
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen", envvar="AIRGAP_LISTEN", metavar="HOST:PORT", help="Loopback only; port 0 is a free one."
-        ),
-    ] = "127.0.0.1:5000",
-    allow_push: Annotated[
-        bool, typer.Option("--allow-push", help="Let anybody who reaches it push and delete.")
-    ] = False,
-    *,
-    terminal: Terminal,
-) -> None:
-    """Serve an OCI registry on a directory, until Ctrl-C. Read-only unless it is told otherwise."""
-    from airgap_bundle.cli import import_text
-    from airgap_bundle.registry import server
-
-    server.serve(
-        directory,
-        listen,
-        allow_push=allow_push,
-        log=terminal.say,
-        ready=lambda running: import_text.show_serving(running, directory, terminal, allow_push=allow_push),
-    )
-
-
+add_serve(app)
 add_inside(app)
+add_relocate(app)
+add_token(app)
 add_explain(app)
 
 

@@ -42,6 +42,7 @@ _LEGACY_LAYER = "application/tar+gzip"
 _MAX_VALUES_BYTES = 4 * 1024 * 1024
 # Places that the lock names for one image; the first ones tell enough.
 _MAX_PLACES = 3
+_MAX_SERVICES = 200
 
 
 @dataclass(kw_only=True, slots=True)
@@ -107,9 +108,19 @@ class Bringing:
                 hint="put it beside the manifest",
             )
         found = discover_workload(workload.kind, self.sources.directory / workload.path)
-        self._take([find for find in found.finds if find.certainty is Certainty.RENDERED], found, workload.place, None)
+        finds = [find for find in found.finds if find.certainty is Certainty.RENDERED]
+        # Every service is told inside where its image is.
+        most = _MAX_SERVICES if workload.kind == "compose" else _MAX_PLACES
+        self._take(finds, found, workload.place, None, most)
 
-    def _take(self, finds: Sequence[Find], found: Discovery, place: Place, owner: tuple[str, str] | None) -> None:
+    def _take(
+        self,
+        finds: Sequence[Find],
+        found: Discovery,
+        place: Place,
+        owner: tuple[str, str] | None,
+        most: int = _MAX_PLACES,
+    ) -> None:
         for remark in found.remarks:
             self._warn(place, remark)
         for one in found.unresolved:
@@ -117,7 +128,7 @@ class Bringing:
         # Relative to the manifest: the lock is the same wherever the checkout lies.
         base = f"{self.sources.directory}/"
         for find in finds:
-            for where in find.found[:_MAX_PLACES]:
+            for where in find.found[:most]:
                 self._wish(find.reference, place, owner, where.removeprefix(base))
 
     def _wish(self, reference: Reference, place: Place, owner: tuple[str, str] | None, where: str) -> None:
