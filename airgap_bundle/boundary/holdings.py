@@ -17,6 +17,7 @@ from airgap_bundle.boundary.receipt import Outcome
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.moments import moment_text
+from airgap_bundle.transfer.bases import HOLDINGS_TYPE
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.inside import Inside
     from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.core.content import Digest
-
-HOLDINGS_TYPE = "application/vnd.airgap-bundle.holdings.v1+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,12 +32,12 @@ from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
+from airgap_bundle.transfer.bases import RECEIPT_TYPE
 from airgap_bundle.manifest.settings import Form, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RECEIPT_TYPE = "application/vnd.airgap-bundle.receipt.v1+json"
 # As much as an inventory may have: 64 MiB are more than 100,000 images.
 MAX_RECEIPT_BYTES = 64 * 1024 * 1024
 # The config of an artifact that has none (image specification 1.1, "Guidance for an Empty Descriptor").

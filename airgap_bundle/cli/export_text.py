@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airgap_bundle.cli.delta_text import amount, bases_record, delta_facts, delta_record, saving_text, show_delta_plan
 from airgap_bundle.core.text import size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
 
@@ -55,12 +56,20 @@ def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
                 "bundleId": plan.bundle_id,
                 "bundleBytes": plan.layout.total_bytes,
                 "blobs": len(inventory.blobs),
-                "items": [item_record(item) for item in inventory.items],
+                **delta_record(inventory),
+                "bases": bases_record(plan.delta),
+                "items": [
+                    {**item_record(item), "leftOut": amount(missing)}
+                    for item, missing in zip(inventory.items, plan.delta.left_out(plan.contents.entries), strict=True)
+                ],
             }
         )
         return
-    rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
-    terminal.show(table(("KIND", "SOURCE", "PLATFORMS", "DIGEST"), rows, width=terminal.width))
+    if plan.delta.bases:
+        show_delta_plan(plan, terminal)
+    else:
+        rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
+        terminal.show(table(("KIND", "SOURCE", "PLATFORMS", "DIGEST"), rows, width=terminal.width))
     terminal.show(
         closing_line(
             "Would write",
@@ -69,6 +78,8 @@ def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
             size=plan.layout.total_bytes,
         )
     )
+    if plan.delta.assumed:
+        terminal.show(saving_text(plan.delta))
 
 
 def show_built(
@@ -91,6 +102,7 @@ def show_built(
                 "bundleBytes": plan.layout.total_bytes,
                 "existed": built.existed,
                 "resumedBytes": built.resumed_bytes,
+                **delta_record(inventory),
                 "signedBy": [signer.who for signer in signers],
                 "items": [item_record(item) for item in inventory.items],
             }
@@ -104,6 +116,7 @@ def show_built(
     facts = []
     if built.resumed_bytes:
         facts.append(("resumed", f"{size_text(built.resumed_bytes)} were there from an earlier run"))
+    facts += delta_facts(inventory)
     facts += [("signed by", signer.who) for signer in signers]
     if facts:
         say(pairs(facts, width=terminal.width))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import time_text
 from airgap_bundle.cli.bills import bill_of
+from airgap_bundle.cli.delta_text import delta_facts, delta_record
 from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.cli.upstream_text import has_verdicts, upstream_table
 from airgap_bundle.core.text import size_text
@@ -41,6 +42,7 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
                 "expires": time_text(inventory.expires) if inventory.expires else None,
                 "bundleBytes": found.total_bytes,
                 "blobs": len(inventory.blobs),
+                **delta_record(inventory),
                 "signatures": list(found.unverified_signatures),
                 "items": [item_record(item) for item in inventory.items],
                 "files": [
@@ -55,6 +57,7 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
         ("expires", time_text(inventory.expires) if inventory.expires else "never by itself"),
         ("audience", ", ".join(inventory.audience) or "anybody"),
         ("size", f"{size_text(found.total_bytes)} in {len(inventory.blobs)} blobs"),
+        *delta_facts(inventory),
         ("signatures", ", ".join(found.unverified_signatures) or "none: no import will take it"),
         ("content", "every byte is as the inventory says" if found.checked else "not read; --check reads it all"),
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.ordered import StreamFile
 from airgap_bundle.connected.contents import gather
+from airgap_bundle.connected.delta import leave_out
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
 from airgap_bundle.connected.fetching import Fetcher
 from airgap_bundle.connected.locking import Locking, Refresh, write_lock
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.manifest.model import Manifest
     from airgap_bundle.registry.options import ClientOptions
+    from airgap_bundle.transfer.bases import Base
 
 # Four transfers fill two cores and most links; more only make each of them slower.
 DEFAULT_JOBS = 4
@@ -161,15 +163,18 @@ def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: 
     )
 
 
-def plan_build(project: Project, lock: Lock, shop: Workshop, *, docker_manifest: bool) -> ExportPlan:
-    """Fetch the image documents that the lock names, and lay out the bundle."""
+def plan_build(
+    project: Project, lock: Lock, shop: Workshop, *, docker_manifest: bool, bases: Sequence[Base] = ()
+) -> ExportPlan:
+    """Fetch the image documents that the lock names, and lay out the bundle; without what the bases say is inside."""
     shop.sources.directory = project.manifest.directory
     contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
     if not contents.items:
         raise UsageError(
             "AB-USAGE-NOTHING", f"{project.path} names nothing that travels", hint="add images, charts or files to it"
         )
-    return plan_export(project.raw, lock, contents, docker_manifest=docker_manifest)
+    contents, delta = leave_out(contents, lock, bases, shop.report)
+    return plan_export(project.raw, lock, contents, docker_manifest=docker_manifest, delta=delta)
 
 
 def build(

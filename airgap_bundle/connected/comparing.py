@@ -64,7 +64,8 @@ def _of_bundle(path: Path) -> Side:
         product=inventory.name,
         version=inventory.version,
         entries=(*entries, *files),
-        blobs={str(blob.digest): blob.size for blob in inventory.blobs},
+        # Whoever has imported a delta has what it left out too.
+        blobs={str(blob.digest): blob.size for blob in (*inventory.blobs, *inventory.assumed)},
     )
 
 

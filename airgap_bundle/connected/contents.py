@@ -32,18 +32,29 @@ if TYPE_CHECKING:
     from airgap_bundle.core.oci import Document
     from airgap_bundle.manifest.locked import Lock, LockedItem
 
+    Entry = tuple[Item, tuple[Document, ...]]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contents:
     """Items in the order of the inventory, blobs in the order of the tar, and where each blob comes from.
 
-    `images` pairs each image with its documents, top first, for `manifest.json`.
+    `entries` pairs each item with its documents, top first.
     """
 
-    items: tuple[Item, ...]
+    entries: tuple[Entry, ...] = field(repr=False)
     blobs: tuple[BlobEntry, ...]
     supplies: Mapping[Digest, Supply] = field(repr=False)
-    images: tuple[tuple[Item, tuple[Document, ...]], ...] = field(repr=False)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items alone."""
+        return tuple(item for item, _ in self.entries)
+
+    @property
+    def images(self) -> tuple[Entry, ...]:
+        """The images alone, with their documents."""
+        return tuple(entry for entry in self.entries if entry[0].kind == "image")
 
 
 def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Contents:
@@ -221,10 +232,9 @@ class _Collector:
         for document in self.evidence:
             self._place(document.descriptor)
         return Contents(
-            items=tuple(item for item, _ in self._entries),
+            entries=tuple(self._entries),
             blobs=tuple(BlobEntry(digest=digest, size=size) for digest, size in self._sizes.items()),
             supplies=self.supplies,
-            images=tuple((item, group) for item, group in self._entries if item.kind == "image"),
         )
 
     def _place(self, descriptor: Descriptor) -> None:

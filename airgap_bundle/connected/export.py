@@ -19,6 +19,7 @@ from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signing import add_signature, read_beside
 from airgap_bundle.bundle.writer import PartialFile, partial_path
+from airgap_bundle.connected.delta import WHOLE, Delta, whole_entries
 from airgap_bundle.connected.ordering import write_in_order
 from airgap_bundle.connected.placing import Placement
 from airgap_bundle.core.content import Digest, new_buffer
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
 class ExportPlan:
     """A bundle that could be written: what is in it, and where each byte of it will lie.
 
-    `head` is everything in front of the signature area; the inventory's bytes are in it.
+    `head` is everything in front of the signature area; the inventory's bytes are in it. `delta` is what was left out
+    of the contents, as the inside is said to hold it.
     """
 
     inventory: Inventory
@@ -54,6 +56,7 @@ class ExportPlan:
     head: bytes = field(repr=False)
     layout: Layout
     contents: Contents = field(repr=False)
+    delta: Delta = WHOLE
 
     @property
     def bundle_id(self) -> Digest:
@@ -74,16 +77,19 @@ class Built:
     unverified_signatures: tuple[str, ...] = ()
 
 
-def plan_export(manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_manifest: bool = True) -> ExportPlan:
-    """Lay out the bundle for a lock. The same lock, manifest and option give the same plan, whoever makes it.
+def plan_export(
+    manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_manifest: bool = True, delta: Delta = WHOLE
+) -> ExportPlan:
+    """Lay out the bundle for a lock. The same lock, manifest and options give the same plan, whoever makes it.
 
-    `DocumentError` where the lock asks for what no bundle can be.
+    `contents` are without what `delta` leaves out. `DocumentError` where the lock asks for what no bundle can be.
     """
-    members = [(layout.INDEX, views.index_json(contents.items))]
+    whole = whole_entries(contents, delta)
+    members = [(layout.INDEX, views.index_json(item for item, _ in whole))]
     if docker_manifest:
-        members.append((layout.DOCKER_MANIFEST, views.docker_manifest(contents.images)))
+        members.append((layout.DOCKER_MANIFEST, views.docker_manifest(one for one in whole if one[0].kind == "image")))
     members += [(layout.MANIFEST, manifest_raw), (layout.LOCK, dump_lock(lock))]
-    inventory = _inventory(lock, contents, members)
+    inventory = _inventory(lock, contents, members, delta)
     inventory_raw = dump_inventory(inventory)
     head = b"".join(
         member_bytes(name, data)
@@ -99,10 +105,11 @@ def plan_export(manifest_raw: bytes, lock: Lock, contents: Contents, *, docker_m
         head=head,
         layout=lay_out(len(head) + layout.SIGNATURE_AREA_BYTES, contents.blobs),
         contents=contents,
+        delta=delta,
     )
 
 
-def _inventory(lock: Lock, contents: Contents, members: Sequence[tuple[str, bytes]]) -> Inventory:
+def _inventory(lock: Lock, contents: Contents, members: Sequence[tuple[str, bytes]], delta: Delta) -> Inventory:
     names: dict[tuple[str, str], Item] = {}
     for item in contents.items:
         other = names.setdefault((item.path, item.tag), item) if item.tag else item
@@ -124,6 +131,8 @@ def _inventory(lock: Lock, contents: Contents, members: Sequence[tuple[str, byte
             members=tuple(MemberEntry(name=name, digest=Digest.of(data), size=len(data)) for name, data in members),
             items=contents.items,
             blobs=contents.blobs,
+            assumed=delta.assumed,
+            base=delta.base,
         )
     except InvalidValueError as error:
         raise DocumentError(

@@ -108,6 +108,10 @@ class Fields:
         """What `build` makes of each object of a list."""
         return tuple(_build(value, f"{self._at(key)}[{n}]", build) for n, value in enumerate(self._list(key)))
 
+    def forget(self) -> None:
+        """Let the rest be, known or not: the document is looked at in part."""
+        self._left.clear()
+
     def _list(self, key: str) -> list[Any]:
         value = self._take(key)
         if not isinstance(value, list):

@@ -95,7 +95,6 @@ class Laps:
 
 def make(images: int) -> Contents:
     """Images of small layers, none of them shared: the most blobs for the least bytes."""
-    items: list[Item] = []
     blobs: list[list[BlobEntry]] = [[], []]
     supplies: dict[Digest, Any] = {}
     pairs: list[tuple[Item, tuple[Document, ...]]] = []
@@ -132,9 +131,8 @@ def make(images: int) -> Contents:
             media_type=OCI_MANIFEST,
             size=len(raw),
         )
-        items.append(item)
         pairs.append((item, (document,)))
-    return Contents(items=tuple(items), blobs=(*blobs[0], *blobs[1]), supplies=supplies, images=tuple(pairs))
+    return Contents(entries=tuple(pairs), blobs=(*blobs[0], *blobs[1]), supplies=supplies)
 
 
 def export(images: int, out: Path) -> dict[str, dict[str, float]]:

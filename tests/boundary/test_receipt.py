@@ -34,7 +34,6 @@ from airgap_bundle.boundary.receipt import (
 )
 from airgap_bundle.boundary.receipt_json import (
     EMPTY_CONFIG,
-    RECEIPT_TYPE,
     dump_receipt,
     parse_receipt,
     read_receipt,
@@ -46,6 +45,7 @@ from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.core.oci import check_tag
+from airgap_bundle.transfer.bases import RECEIPT_TYPE
 
 _line = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20)
 _number = st.integers(0, strictjson.MAX_INTEGER)

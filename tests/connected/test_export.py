@@ -138,7 +138,7 @@ def planned() -> ExportPlan:
         size=len(raw),
     )
     contents = Contents(
-        items=(item,),
+        entries=((item, (document,)),),
         blobs=(
             BlobEntry(digest=digest, size=len(raw)),
             BlobEntry(digest=Digest.of(config), size=len(config)),
@@ -149,7 +149,6 @@ def planned() -> ExportPlan:
             Digest.of(config): FromMemory(config),
             **dict.fromkeys(BY_DIGEST, FromRegistry("registry.example.com", "a/b")),
         },
-        images=((item, (document,)),),
     )
     lock = Lock(name="x", version="1", created=1, sequence=1, manifest_digest=Digest.of(b"x"))
     return plan_export(b"manifest\n", lock, contents)
