@@ -10,8 +10,8 @@ from airgap_bundle.cli import bundle_options, frame, options
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
-from airgap_bundle.cli.serve import add_serve
 from airgap_bundle.cli.relocate import add_relocate
+from airgap_bundle.cli.serve import add_serve
 from airgap_bundle.cli.token import add_token
 from airgap_bundle.core.errors import AirgapError
 from airgap_bundle.output.terminal import Terminal

@@ -73,14 +73,15 @@ def command(
     examples: str = "",
     formats: type[Enum] = options.OutputFormat,
     hidden: bool = False,
+    rewrite: Callable[[list[str]], list[str]] | None = None,
 ) -> Callable[[Body], Body]:
     """Make a function a command of `app`; its docstring is the help.
 
-    The function takes its options as annotated parameters or whole groups of them (`groups`), and `terminal: Terminal`,
-    for which the command gets `--format`, `--quiet`, `--verbose` and `--debug`. `formats` are the words for `--format`;
-    the first is the default. `examples` are shown below the help as they are written, paragraph by paragraph. The
-    annotations have to be real ones, since typer reads them: no `from __future__ import annotations` in a module of
-    commands.
+    The function takes its options as annotated parameters or whole groups of them (`groups`), and `terminal:
+    Terminal`, for which the command gets `--format`, `--quiet`, `--verbose` and `--debug`. `formats` are the words
+    for `--format`; the first is the default. `rewrite` gets the words behind the command's name before they are
+    parsed. `examples` are shown below the help as they are written, paragraph by paragraph. The annotations have to
+    be real ones, since typer reads them: no `from __future__ import annotations` in a module of commands.
     """
 
     def register(body: Body) -> Body:
@@ -100,7 +101,7 @@ def command(
         _advertise(wrapper, own, formats)
         app.command(
             name,
-            cls=help_text.Command,
+            cls=_command_class(rewrite),
             short_help=help_text.first_sentence(body.__doc__),
             epilog=inspect.cleandoc(examples),
             context_settings=_CONTEXT,
@@ -109,6 +110,13 @@ def command(
         return body
 
     return register
+
+
+def _command_class(rewrite: Callable[[list[str]], list[str]] | None) -> type[help_text.Command]:
+    """Typer makes the command itself, from a class."""
+    if rewrite is None:
+        return help_text.Command
+    return type("Command", (help_text.Command,), {"rewrite": staticmethod(rewrite)})
 
 
 def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:

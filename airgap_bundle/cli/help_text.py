@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     # Typer carries its own copy of click; this is what its hooks are given.
     from typer._click import Context, HelpFormatter
 
@@ -29,7 +31,13 @@ def first_sentence(text: str | None) -> str:
 
 
 class Command(TyperCommand):
-    """A command whose epilog is its examples."""
+    """A command whose epilog is its examples; `rewrite` spells out what is short on the command line."""
+
+    rewrite: "Callable[[list[str]], list[str]] | None" = None
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """Parse the words behind the command's name."""
+        return super().parse_args(ctx, args if self.rewrite is None else self.rewrite(args))
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         """Arguments without the braces that typer puts around required ones: they read as if one had to type them."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from airgap_bundle.registry.directory import RegistryDirectory
     from airgap_bundle.registry.uploads import Upload, Uploads
 
-# One for each thread of the server: larger is hardly faster and 16 of them have to fit beside everything else.
-_BUFFER_BYTES = 1024 * 1024
+# One for each thread of the server: larger is hardly faster and 64 of them have to fit beside everything else.
+_BUFFER_BYTES = 256 * 1024
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?")
 

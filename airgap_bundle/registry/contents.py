@@ -91,6 +91,19 @@ class Contents:
         except FileNotFoundError:
             return None
 
+    def is_there(self) -> bool:
+        """Whether the directory can be read at this moment."""
+        try:
+            return (self.root / _VERSION_FILE).is_file()
+        except OSError:
+            return False
+
+    def free_bytes(self) -> int:
+        """How much more could be stored."""
+        with durable.host_errors(self.root, "be looked at"):
+            status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
     def check_writable(self, total_bytes: int) -> None:
         """Return if so much could be stored; `HostError` if not."""
         with durable.host_errors(self.root, "be written to"), durable.scratch_file(self.scratch) as (descriptor, _):

@@ -6,6 +6,7 @@ twice, a length beside chunks, folded lines, bare line feeds (RFC 9112 sections 
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from contextlib import contextmanager
@@ -13,12 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Names a page of tags at most; nothing that a registry client sends is near this.
 MAX_HEADER_BYTES = 32 * 1024
-# A client that needs longer than this for its headers is holding a thread, not asking for something.
-HEADER_SECONDS = 20.0
 _BUFFER_BYTES = 64 * 1024
 # A body may stall for the idle time-out, but not go on at less than this on average after the time of grace.
 _MIN_BODY_BYTES_PER_SECOND = 1024
@@ -46,6 +45,7 @@ class SocketReader:
     def __init__(self, sock: socket.socket, *, idle_seconds: float) -> None:
         self._socket = sock
         self._idle_seconds = idle_seconds
+        self._pending: Callable[[], int] | None = getattr(sock, "pending", None)
         self._deadline: float | None = None
         self._buffer = bytearray()
         self._begin = 0
@@ -58,8 +58,8 @@ class SocketReader:
         return self._socket.fileno() < 0
 
     def has_data(self) -> bool:
-        """Whether something has been received that nobody has read."""
-        return self._begin < self._end
+        """Whether something has been received that nobody has read: here, or what TLS has decrypted already."""
+        return self._begin < self._end or bool(self._pending is not None and self._pending())
 
     def set_deadline(self, seconds: float | None) -> None:
         """Let every read until the next call end within `seconds` altogether; `None` for no limit but the idle one."""
@@ -111,7 +111,8 @@ class SocketReader:
             if left <= 0:
                 raise TimeoutError("timed out")
             self._socket.settimeout(min(left, self._idle_seconds))
-        return self._socket.recv_into(view)
+        with _gone():
+            return self._socket.recv_into(view)
 
 
 class SocketWriter:
@@ -123,9 +124,21 @@ class SocketWriter:
 
     def write(self, data: bytes) -> int:
         """Send all of `data`."""
-        self._socket.sendall(data)
+        with _gone():
+            self._socket.sendall(data)
         self.bytes_written += len(data)
         return len(data)
+
+
+@contextmanager
+def _gone() -> Iterator[None]:
+    """Whatever the socket or TLS says of a client that is gone, or that breaks the protocol: the connection is over."""
+    try:
+        yield
+    except (TimeoutError, ConnectionError):
+        raise
+    except OSError as error:
+        raise ConnectionResetError(errno.ECONNRESET, str(error)) from error
 
 
 class LineReader(Protocol):

@@ -70,6 +70,11 @@ class Uploads:
             self._running[identifier] = _Running(algorithm)
         return identifier
 
+    def count(self) -> int:
+        """How many are under way."""
+        with durable.host_errors(self._contents.root, "count its uploads"):
+            return len(_names(self._directory)) if self._directory.is_dir() else 0
+
     @contextlib.contextmanager
     def open(self, repository: str, identifier: str) -> Iterator[Upload | None]:
         """Take hold of an upload; `None` if there is none of this name. Raises `UploadBusyError`."""

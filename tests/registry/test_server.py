@@ -22,8 +22,9 @@ from support.registries import embedded_registry, free_port
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, OCI_MANIFEST
-from airgap_bundle.registry import server as server_module
-from airgap_bundle.registry.server import RegistryServer, parse_listen
+from airgap_bundle.registry.server import RegistryServer
+from airgap_bundle.registry.serving.limits import Limits
+from airgap_bundle.registry.serving.listening import Listen, parse_listen
 from airgap_bundle.registry.store import DirectoryRegistry
 from airgap_bundle.registry.uploads import Uploads
 
@@ -605,17 +606,17 @@ class TestHostileRequests:
                 assert time.monotonic() < deadline
             assert answer.code == "BLOB_UPLOAD_INVALID"
 
-    def test_a_client_that_dawdles_over_its_headers_is_cut_off(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(server_module, "HEADER_SECONDS", 0.1)
-        with socket.create_connection((client.server.host, client.server.port), timeout=10) as sock:
+    def test_a_client_that_dawdles_over_its_headers_is_cut_off(self, tmp_path: Path) -> None:
+        with (
+            RegistryServer(tmp_path, limits=Limits(header_seconds=0.1)) as server,
+            socket.create_connection((server.host, server.port), timeout=10) as sock,
+        ):
             sock.sendall(b"GET /v2/ HT")
             assert sock.recv(65536).startswith(b"HTTP/1.1 408 ")
 
-    def test_a_client_that_does_not_read_is_cut_off(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server_module, "_IDLE_SECONDS", 0.2)
-        with embedded_registry(tmp_path) as server, connected(server) as client:
+    def test_a_client_that_does_not_read_is_cut_off(self, tmp_path: Path) -> None:
+        limits = Limits(idle_seconds=0.2)
+        with RegistryServer(tmp_path, allow_push=True, limits=limits) as server, connected(server) as client:
             digest = client.push_blob("a", bytes(20_000_000))
             with socket.create_connection((server.host, server.port), timeout=10) as sock:
                 sock.sendall(b"GET /v2/a/blobs/%b HTTP/1.1\r\n\r\n" % digest.encode())
@@ -636,9 +637,8 @@ class TestHostileRequests:
             for sock in idle:
                 sock.close()
 
-    def test_a_surplus_of_connections_is_turned_away(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(server_module, "_MAX_CONNECTIONS", 2)
-        with embedded_registry(tmp_path) as server:
+    def test_a_surplus_of_connections_is_turned_away(self, tmp_path: Path) -> None:
+        with RegistryServer(tmp_path, limits=Limits(connections=2)) as server:
             sockets = [socket.create_connection((server.host, server.port), timeout=10) for _ in range(3)]
             try:
                 assert sockets[2].recv(1) == b""
@@ -711,7 +711,7 @@ class TestLog:
             client.raw(b"GET /v2/\x1b[31m HTTP/1.1\r\n\r\n")
         # Two connections, two threads: which line is written first is theirs to decide.
         good, escaped = sorted(lines, key=lambda line: "31m" in line)
-        assert good.startswith("127.0.0.1 GET /v2/ 200 ")
+        assert " 127.0.0.1 - GET /v2/ 200 " in good
         assert "\\x1b[31m" in escaped
         assert "\x1b" not in escaped
 
@@ -727,7 +727,7 @@ class TestAddresses:
         ],
     )
     def test_loopback(self, text: str, expected: tuple[str, int]) -> None:
-        assert parse_listen(text) == expected
+        assert parse_listen(text) == Listen(host=expected[0], port=expected[1])
 
     @pytest.mark.parametrize("text", ["0.0.0.0:5000", "[::]:5000", "192.0.2.1:80", "registry.internal:80", "127.1:80"])
     def test_anything_else_is_refused(self, tmp_path: Path, text: str) -> None:
@@ -751,9 +751,13 @@ class TestAddresses:
 
 
 SERVE = """
-import sys
-from airgap_bundle.registry.server import serve
-serve(sys.argv[1], sys.argv[2], allow_push=True, ready=lambda server: print(server.address, flush=True))
+import signal, sys
+from airgap_bundle.registry.server import RegistryServer, serve
+for number in (signal.SIGINT, signal.SIGTERM):
+    # What comes after it has stopped is for whoever called, who wants none of it.
+    signal.signal(number, signal.SIG_IGN)
+server = RegistryServer(sys.argv[1], sys.argv[2], allow_push=True)
+serve(server, ready=lambda server: print(server.address, flush=True))
 print("stopped", flush=True)
 """
 
@@ -809,10 +813,9 @@ class TestTheProcess:
             assert client.push_blob("a", data) == digest
 
 
-def test_stopping_ends_an_upload_that_has_come_to_a_halt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "_STOP_SECONDS", 0.1)
+def test_stopping_ends_an_upload_that_has_come_to_a_halt(tmp_path: Path) -> None:
     with closing(socket.socket()) as client:
-        with RegistryServer(tmp_path / "registry", allow_push=True) as server:
+        with RegistryServer(tmp_path / "registry", allow_push=True, limits=Limits(stop_seconds=0.1)) as server:
             client.connect((server.host, server.port))
             target = f"/v2/a/blobs/uploads/?digest=sha256:{'0' * 64}"
             head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"

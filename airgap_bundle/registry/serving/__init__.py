@@ -1,0 +1,1 @@
+"""What makes the embedded registry a server: connections and threads, TLS, logins, its log and its metrics."""

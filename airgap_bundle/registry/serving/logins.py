@@ -1,0 +1,114 @@
+"""Admission by password or client certificate: who is asking, and whether that one may push there.
+
+RFC 7617 (Basic). Whoever has logged in may pull everything; `pushers` says who pushes where. Where nodes may pull
+without a login, a request that carries none is nobody's, and reads.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+import time
+from collections import OrderedDict
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from airgap_bundle.registry.admission import Action, Caller, denied, unauthorized
+from airgap_bundle.registry.wsgi import RefusedError
+
+if TYPE_CHECKING:
+    from airgap_bundle.registry.admission import Presented, Wanted
+    from airgap_bundle.registry.serving.htpasswd import Htpasswd
+    from airgap_bundle.registry.serving.pushers import Pushers
+
+CHALLENGE = 'Basic realm="airgap-bundle", charset="UTF-8"'
+_MAX_LOGIN_CHARACTERS = 2048
+# A person who mistypes, and a fleet of nodes with an old password behind one address, stay below; guessing does not.
+_FAILURES = 30
+_WINDOW_SECONDS = 60.0
+_MAX_PEERS = 4096
+
+
+class Logins:
+    """Lets in who knows a password, or has a certificate. `passwords` is `None` where only certificates count."""
+
+    def __init__(self, passwords: Htpasswd | None, pushers: Pushers, *, anonymous_pull: bool = False) -> None:
+        self._passwords = passwords
+        self._pushers = pushers
+        self._anonymous_pull = anonymous_pull
+        self._failures = _Failures()
+
+    def admit(self, presented: Presented, wanted: Wanted) -> Caller:
+        """Who is asking. Raises `RefusedError`: 401, 403, and 429 for an address that guesses."""
+        name = self.login(presented)
+        if name is None:
+            if self._anonymous_pull and wanted.action is Action.PULL:
+                return Caller()
+            raise unauthorized("log in first", *self._challenges())
+        if wanted.action in {Action.PUSH, Action.DELETE} and not self._pushers.may_push(name, wanted.repository or ""):
+            raise denied(f"{name} may not push to or delete in {wanted.repository}")
+        return Caller(name=name)
+
+    def login(self, presented: Presented) -> str | None:
+        """Whose login that is; `None` where there is none. Raises `RefusedError` for one that is wrong."""
+        given = _basic(presented.authorization)
+        if given is None:
+            if presented.authorization and self._passwords is not None:
+                raise unauthorized("that login cannot be read", *self._challenges())
+            return presented.certificate
+        if given == ("", ""):
+            # What some clients send where they have no login.
+            return presented.certificate
+        name, password = given
+        if self._passwords is None:
+            raise unauthorized("there are no passwords here; a certificate is what counts")
+        if self._passwords.remembers(name, password):
+            return name
+        self._failures.check(presented.peer)
+        if self._passwords.accepts(name, password):
+            return name
+        self._failures.note(presented.peer)
+        raise unauthorized("the name or the password is wrong", *self._challenges())
+
+    def _challenges(self) -> tuple[str, ...]:
+        return () if self._passwords is None else (CHALLENGE,)
+
+
+class _Failures:
+    """Counts wrong passwords by address, and turns away who has had too many of late."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check(self, peer: str) -> None:
+        """Return unless this address has guessed too often; `RefusedError` 429."""
+        with self._lock:
+            since, count = self._counts.get(peer, (0.0, 0))
+        left = since + _WINDOW_SECONDS - time.monotonic()
+        if count >= _FAILURES and left > 0:
+            message = "too many wrong passwords from this address; wait a minute"
+            headers = [("Retry-After", str(int(left) + 1))]
+            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message, headers=headers)
+
+    def note(self, peer: str) -> None:
+        """One more."""
+        now = time.monotonic()
+        with self._lock:
+            since, count = self._counts.pop(peer, (now, 0))
+            self._counts[peer] = (since, count + 1) if now - since < _WINDOW_SECONDS else (now, 1)
+            if len(self._counts) > _MAX_PEERS:
+                self._counts.popitem(last=False)
+
+
+def _basic(header: str | None) -> tuple[str, str] | None:
+    """Name and password of a header; `None` for another kind of login, or one that cannot be read."""
+    scheme, _, rest = (header or "").partition(" ")
+    if scheme.lower() != "basic" or len(rest) > _MAX_LOGIN_CHARACTERS:
+        return None
+    try:
+        name, colon, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (name, password) if colon else None
