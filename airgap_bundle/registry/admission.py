@@ -54,11 +54,18 @@ class Presented:
     certificate: str | None = None
     # The address it comes from.
     peer: str = ""
+    # The `Host` header as it came: under which name the client knows this server.
+    host: str = ""
 
     @classmethod
     def by(cls, request: Request) -> Presented:
         """What stands in a request."""
-        return cls(authorization=request.header("authorization"), certificate=request.certificate, peer=request.peer)
+        return cls(
+            authorization=request.header("authorization"),
+            certificate=request.certificate,
+            peer=request.peer,
+            host=request.header("host") or "",
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
