@@ -24,12 +24,13 @@ from airgap_bundle.boundary.receipt_signing import sign_receipt
 from airgap_bundle.boundary.release import check_may_be_tagged
 from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
 from airgap_bundle.boundary.upload import Uploader
-from airgap_bundle.boundary.verify import Verified, verify_head
+from airgap_bundle.boundary.verify import Verified, judge_upstream, verify_head
 from airgap_bundle.bundle.distant import Distant, expect_blobs, interrupting
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.transfer.plan import join_repository, plan_targets
+from airgap_bundle.transfer.reading import pass_by
 from airgap_bundle.transfer.scheduler import Cancellation, working
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Push:
                 overrides=self.overrides,
             )
             self._check_hold(verified)
+            if lock is None:
+                verified = self._read_on(verified)
         except (TrustError, BundleError) as error:
             # What the registry or this machine could not do is no refusal: it says nothing about the bundle.
             details = {"code": error.code, "reason": error.message}
@@ -165,7 +168,8 @@ class Push:
         3. Ask what the destination has, and plan; ask whether it lets us write what it lacks.
         4. Bind the destination to the policy; note that the import begins (ledger and audit).
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
-        6. The archive ends where it should.
+        6. The archive ends where it should. Of a stream the signatures of publishers are judged now, where the policy
+           demands them; of a file that was a part of 2.
         7. Ask once more that everything is there; attach signatures and other referrers; ask what the tags name now.
            Where files are wanted as files, put them into place, all or none; without the tags they go away again.
         8. Move the tags, all or none; where the images are held, none.
@@ -197,6 +201,7 @@ class Push:
         try:
             # 5. and 6.
             sent = self._transfer(prepared)
+            prepared = replace(prepared, verified=judge_upstream(verified))
             # 7.
             check_presence(plan, self._inquirer())
             attach_all(plan, self.registry, executor=self.executor, workers=self.askers)
@@ -249,6 +254,16 @@ class Push:
         self.ledger.intend(begun, moves)
         documents = {target.top.descriptor.digest: target.top for target in plan.targets}
         return move_tags(self.registry, plan.tags, documents, executor=self.executor, workers=self.askers)
+
+    def _read_on(self, verified: Verified) -> Verified:
+        """For a look at a stream: read as far as it takes to judge the signatures of publishers, and judge them."""
+        reader, buffer = verified.reader, new_buffer()
+        for blob in verified.inventory.blobs if verified.upstream.is_demanded else ():
+            if not reader.is_waiting:
+                break
+            if reader.loaded(blob.digest) is None:
+                pass_by(reader, blob, buffer)
+        return judge_upstream(verified)
 
     def _check_hold(self, verified: Verified) -> None:
         product, destination = verified.inventory.name, str(self.destination)

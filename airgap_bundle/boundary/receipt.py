@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
+
     from airgap_bundle.manifest.settings import Setting
 
 # An item is a manifest, which is a blob of the bundle, and a bundle has at most 250,000 of them.
@@ -272,7 +274,8 @@ class Receipt:
 
     `partial` is true for `--only`, `held` for `--hold`. `created` is the bundle's own time, `started` and `finished`
     are those of the import. `previous` is the id of the receipt that was in effect before it, or "". `publication` is
-    there where the images were held first, `promotion` where they came from another registry inside. `content` has the
+    there where the images were held first, `promotion` where they came from another registry inside. `upstream` has the
+    signatures of publishers that the policy demanded. `content` has the
     blobs of everything that came in, sorted by path and digest; receipts of earlier versions have none.
     """
 
@@ -298,6 +301,7 @@ class Receipt:
     previous: str = ""
     publication: Publication | None = None
     promotion: Promotion | None = None
+    upstream: tuple[UpstreamVerdict, ...] = ()
     content: tuple[HeldBlobs, ...] = ()
 
     def __post_init__(self) -> None:

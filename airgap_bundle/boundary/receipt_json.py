@@ -25,6 +25,7 @@ from airgap_bundle.boundary.receipt import (
     SignedBy,
     Totals,
 )
+from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
 from airgap_bundle.bundle.inventory import BlobEntry, check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
@@ -32,8 +33,8 @@ from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
-from airgap_bundle.transfer.bases import RECEIPT_TYPE
 from airgap_bundle.manifest.settings import Form, Setting
+from airgap_bundle.transfer.bases import RECEIPT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +119,7 @@ def parse_receipt(raw: bytes) -> Receipt:
             previous=fields.text("previous"),
             publication=fields.inner("publication", _publication) if fields.has("publication") else None,
             promotion=fields.inner("promotion", _promotion) if fields.has("promotion") else None,
+            upstream=fields.each("upstream", UpstreamVerdict.read) if fields.has("upstream") else (),
             content=fields.each("content", _held_blobs) if fields.has("content") else (),
         )
     if named != receipt.id:
@@ -185,6 +187,8 @@ def _later_values(receipt: Receipt) -> Mapping[str, object]:
         }
     if (came := receipt.promotion) is not None:
         found["promotion"] = {"destination": came.destination, "receipt": came.receipt, "digest": came.digest}
+    if receipt.upstream:
+        found["upstream"] = [verdict.record for verdict in receipt.upstream]
     if receipt.content:
         found["content"] = [
             {"path": one.path, "blobs": [{"digest": blob.digest, "size": blob.size} for blob in one.blobs]}

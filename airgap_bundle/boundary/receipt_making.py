@@ -86,6 +86,7 @@ def make_receipt(
         audit=audit,
         map=tuple(MapRule(pattern=rule.source, target=rule.target) for rule in path_map.rules),
         overrides=tuple(overrides),
+        upstream=verified.verdicts,
         totals=Totals(
             blobs_pushed=sent.blobs_pushed,
             blobs_mounted=sent.blobs_mounted,

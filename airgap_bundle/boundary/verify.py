@@ -6,14 +6,17 @@
 4. to 6. Policy, revocation, audience and freshness (`trust.decision`).
 7. The members in front of the inventory, and the length of the file.
 8. Every blob: here for `verify`, on the way to the registry for `push`.
+9. The signatures of publishers, where the policy demands them: for a file before 8, for a stream after it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.upstream import UpstreamCheck, passed_step
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
+from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.transfer.opening import nothing_beside
 from airgap_bundle.transfer.reading import read_all
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
+    from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
     from airgap_bundle.bundle.inventory import Inventory
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.bundle.reader import UnverifiedHead
@@ -48,6 +52,9 @@ class Verified:
     decision: Decision
     reader: BundleReader
     steps: tuple[Step, ...]
+    upstream: UpstreamCheck = field(repr=False)
+    verdicts: tuple[UpstreamVerdict, ...] = ()
+    """The signatures of publishers that were demanded and hold; none before they were judged."""
 
     @property
     def bundle_id(self) -> Digest:
@@ -77,13 +84,13 @@ def verify_head(
     overrides: Overrides | None = None,
     steps: list[Step] | None = None,
 ) -> Verified:
-    """Checks 1 to 7. `TrustError` or `BundleError` at the first that does not hold.
+    """Checks 1 to 7, and 9 for a file. `TrustError` or `BundleError` at the first that does not hold.
 
     `steps` gets each check that held, also where a later one does not.
 
     `read_beside` reads the signatures beside the bundle; `knows` says whether the ledger has a bundle,
     whose signatures a later revocation of their keys does not take away. The caller still has to check every blob that
-    it uses, and the end of the archive.
+    it uses, and the end of the archive; and of a stream, once it has passed, `judge_upstream`.
     """
     made: list[Step] = [] if steps is None else steps
     # 1.
@@ -113,11 +120,31 @@ def verify_head(
     # 7.
     reader = BundleReader(medium, head, inventory)
     reader.check_head()
-    reader.check_length()
+    check_shape(reader, head.bundle_id)
     made.append(_passed(7, "members", f"{count_text(len(inventory.members), 'member')} as the inventory names them"))
     # The signatures were checked before the inventory was read; what is said of them comes from the decision.
     made.sort(key=lambda step: step.number)
-    return Verified(head=head, inventory=inventory, decision=decision, reader=reader, steps=tuple(made))
+    # 9.
+    upstream = UpstreamCheck(policy=policy, reader=reader, now=now)
+    upstream.begin()
+    verified = Verified(
+        head=head, inventory=inventory, decision=decision, reader=reader, steps=tuple(made), upstream=upstream
+    )
+    return judge_upstream(verified, made) if medium.seekable else verified
+
+
+def judge_upstream(verified: Verified, made: list[Step] | None = None) -> Verified:
+    """Check 9, with the verdicts and its step, also in `made`; nothing where it was made or is not demanded.
+
+    `TrustError` where it does not hold.
+    """
+    if not verified.upstream.is_demanded or verified.verdicts:
+        return verified
+    verdicts = verified.upstream.judge()
+    step = passed_step(verdicts)
+    if made is not None:
+        made.append(step)
+    return replace(verified, verdicts=verdicts, steps=(*verified.steps, step))
 
 
 def _passed(number: int, title: str, detail: str) -> Step:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.verify import Verified, read_blobs, verify_head
+from airgap_bundle.boundary.verify import Verified, judge_upstream, read_blobs, verify_head
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.trust.policy_files import load_policy, policy_location
@@ -49,4 +49,7 @@ def verify_bundle(
             opened.medium, policy, now, read_beside=opened.read_beside, overrides=overrides, steps=steps
         )
         last = read_blobs(verified, executor, workers, report)
-    return verified, (*verified.steps, last)
+        if steps is not None:
+            steps.append(last)
+        verified = judge_upstream(verified, steps)
+    return verified, tuple(sorted((*verified.steps, last), key=lambda step: step.number))

@@ -36,7 +36,7 @@ from airgap_bundle.core.errors import BundleError, InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, parse_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airgap_bundle.bundle.layout import Extent
     from airgap_bundle.bundle.media import Medium
@@ -157,6 +157,9 @@ class BundleReader:
         self._head = head
         # Of a stream: what was read already, since it passes only once.
         self._loaded: dict[Digest, bytes] = {}
+        # Of a stream: what somebody will ask for when it has passed, and what of that was seen so far.
+        self._wanted: frozenset[Digest] = frozenset()
+        self._kept: dict[Digest, bytearray] = {}
         # Each once, however many items share it.
         self._documents: dict[tuple[Digest, str], Document] = {}
         self._documents_bytes = 0
@@ -198,7 +201,10 @@ class BundleReader:
     @contextmanager
     def open_blob(self, digest: Digest) -> Iterator[BlobSource]:
         """The bytes of one blob, as a source for `copy_verified`; header and padding are checked on the way."""
-        yield BlobSource(self.medium, self._extent(digest))
+        source = BlobSource(self.medium, self._extent(digest))
+        if digest in self._wanted:
+            source.copy = self._kept[digest] = bytearray()
+        yield source
 
     def load(self, descriptor: Descriptor) -> Document:
         """The image document that `descriptor` names; `BundleError` where it is damaged, missing or malformed.
@@ -236,6 +242,20 @@ class BundleReader:
     def loaded(self, digest: Digest) -> bytes | None:
         """The blob, if a stream has passed it already as an image document."""
         return self._loaded.get(digest)
+
+    def keep(self, digests: Iterable[Digest]) -> None:
+        """Keep these small blobs of a stream, whoever reads them, for `kept`."""
+        self._wanted = frozenset(digests)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether some of what is to be kept has not passed yet."""
+        return len(self._kept) < len(self._wanted)
+
+    def kept(self, digest: Digest) -> bytes | None:
+        """The bytes of a blob that was to be kept, as they passed; None where it has not. Nobody has compared them."""
+        raw = self._kept.get(digest)
+        return bytes(raw) if raw is not None else None
 
     def read_blob(self, digest: Digest) -> bytes:
         """A small blob as a whole; `BundleError` where it is damaged."""
@@ -285,6 +305,8 @@ class BlobSource:
             raise _malformed(medium, extent.header_at, f"the header in front of {extent.digest} is not the one due")
         self._position = extent.data_at
         self._at_end = False
+        self.copy: bytearray | None = None
+        """What was read is added to it."""
 
     def readinto(self, buffer: memoryview, /) -> int:
         """The next bytes of the data."""
@@ -294,6 +316,8 @@ class BlobSource:
             if count == 0 and len(buffer):
                 raise _truncated(self._medium, self._position)
             self._position += count
+            if self.copy is not None:
+                self.copy += buffer[:count]
             return count
         if not self._at_end:
             self._at_end = True

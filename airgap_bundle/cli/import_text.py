@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.bundle.inventory import time_text
 from airgap_bundle.cli.export_text import count_items, item_record
-from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, upstream_table
+from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, judged_table, upstream_table
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
 from airgap_bundle.trust.decision import Outcome
@@ -41,7 +41,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     """Each check that was made, who signed, and what was not checked."""
     inventory, decision = verified.inventory, verified.decision
     not_checked = [*decision.not_checked, "whether it is newer than what a destination has; push asks that"]
-    if has_verdicts(inventory):
+    if has_verdicts(inventory) and not verified.verdicts:
         not_checked.append(NOT_CHECKED_AGAIN)
     if terminal.json:
         terminal.emit(
@@ -52,6 +52,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
                 **_identity(verified),
                 **_trust_record(decision),
                 "steps": [_step_record(step) for step in steps],
+                "upstream": [one.record for one in verified.verdicts],
                 "notChecked": not_checked,
                 "items": [item_record(item) for item in inventory.items],
             }
@@ -75,7 +76,10 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     facts.append(("signed by", _signers(decision)))
     facts += [("overridden", f"--{used.option.value}: {used.reason}") for used in decision.overrides]
     terminal.show(pairs(facts, width=terminal.width))
-    if has_verdicts(inventory):
+    if verified.verdicts:
+        terminal.show("")
+        terminal.show(judged_table(verified.verdicts, terminal.width))
+    elif has_verdicts(inventory):
         terminal.show("")
         terminal.show(upstream_table(inventory, terminal.width))
     terminal.say(pairs([("not checked", sentence) for sentence in not_checked], width=terminal.width))
@@ -91,6 +95,7 @@ def show_plan(prepared: Prepared, terminal: Terminal) -> None:
                 "destination": plan.destination,
                 **_identity(verified),
                 **_trust_record(verified.decision),
+                "upstream": [one.record for one in verified.verdicts],
                 "uploads": [
                     {"digest": move.digest, "size": move.size, "to": move.missing[0], "mounts": list(move.missing[1:])}
                     for move in plan.blobs
@@ -149,6 +154,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
                 "destination": receipt.destination,
                 **_identity(verified),
                 **_trust_record(verified.decision),
+                "upstream": [one.record for one in verified.verdicts],
                 "receipt": receipt.id,
                 "tagsMoved": pushed.tags_moved,
                 "held": pushed.held,
@@ -192,6 +198,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
         ("blobs", blobs),
         ("tags", f"{count_text(pushed.tags_moved, 'tag')} moved"),
         ("signed by", _signers(verified.decision)),
+        *([("upstream", _publishers(verified))] if verified.verdicts else []),
         *([("files", f"{count_text(len(pushed.files), 'file')} written")] if pushed.files else []),
         ("receipt", receipt.id),
     ]
@@ -201,16 +208,6 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
         terminal.show(f"Partial, without {left_out}: what is current, and what is newest, stays what it was")
     if pushed.held:
         terminal.show(f"Held, no tag has moved: airgap-import publish {receipt.id}")
-
-
-def show_serving(running: RegistryServer, directory: Path, terminal: Terminal, *, allow_push: bool) -> None:
-    """Where the registry answers."""
-    if terminal.json:
-        terminal.emit({"version": 1, "address": running.address, "directory": str(directory), "allowPush": allow_push})
-        terminal.output.flush()
-        return
-    mode = "anybody who reaches it may push" if allow_push else "read-only"
-    terminal.say(f"Serving {directory} on http://{running.address} ({mode}); Ctrl-C ends it")
 
 
 def show_new_policy(policy: Policy, output: Path, terminal: Terminal) -> None:
@@ -284,6 +281,12 @@ def _trust_record(decision: Decision) -> dict[str, Any]:
 
 def _step_record(step: Step) -> dict[str, Any]:
     return {"number": step.number, "title": step.title, "outcome": step.outcome.value, "detail": step.detail}
+
+
+def _publishers(verified: Verified) -> str:
+    """Whose signatures were demanded, over how much."""
+    people = ", ".join(dict.fromkeys(one.by for one in verified.verdicts))
+    return f"{count_text(len({one.source for one in verified.verdicts}), 'item')} signed by {people}"
 
 
 def _signers(decision: Decision) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.policy_update import PolicyUpdated
     from airgap_bundle.output.terminal import Terminal
-    from airgap_bundle.trust.policy_model import Hold, Policy, Signer
+    from airgap_bundle.trust.policy_model import Hold, Policy, Signer, UpstreamDemand
 
 
 def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
@@ -45,6 +45,7 @@ def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
                         "maxAgeDays": product.max_age.days if product.max_age else None,
                         "overrides": list(product.overrides),
                         "hold": _hold_record(product.hold),
+                        "upstream": [{"match": demand.match, "by": _keys(demand)} for demand in product.upstream],
                     }
                     for product in policy.products.values()
                 ],
@@ -85,6 +86,15 @@ def show_policy(policy: Policy, now: dt.datetime, terminal: Terminal) -> None:
     for product in policy.products.values():
         if product.hold is not None:
             terminal.show(f"{product.name} is held until it is published{_hold_text(product.hold)}")
+    # As with signers, one key a line.
+    demands = [
+        (product.name if not number else "", demand.match if not number else "", key)
+        for product in policy.products.values()
+        for demand in product.upstream
+        for number, key in enumerate(_keys(demand))
+    ]
+    if demands:
+        terminal.show(table(("PRODUCT", "DEMANDS FOR", "A PUBLISHER'S SIGNATURE BY"), demands))
     for one in ending:
         terminal.warn(f"{one.what} ends on {one.when:%Y-%m-%d}" if one.when > now else f"{one.what} has ended")
     _warn_of_roles(policy, now, terminal)
@@ -173,9 +183,9 @@ def _hold_text(hold: Hold) -> str:
     return wait + (f"; {' and '.join(hold.approvals)} must approve" if hold.approvals else "")
 
 
-def _keys(signer: Signer) -> list[str]:
+def _keys(owner: Signer | UpstreamDemand) -> list[str]:
     return [
-        *(f"openpgp {key.fingerprint}" for key in signer.openpgp),
-        *(f"keyless {identity}" for identity in signer.keyless),
-        *(f"key {key.fingerprint}" for key in signer.keys),
+        *(f"openpgp {key.fingerprint}" for key in owner.openpgp),
+        *(f"keyless {identity}" for identity in owner.keyless),
+        *(f"key {key.fingerprint}" for key in owner.keys),
     ]

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from airgap_bundle.output.tables import table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
     from airgap_bundle.bundle.inventory import Inventory
 
 NOT_CHECKED_AGAIN = "upstream signatures, again: the verdicts are those of whoever made the lock"
@@ -15,6 +18,12 @@ NOT_CHECKED_AGAIN = "upstream signatures, again: the verdicts are those of whoev
 def has_verdicts(inventory: Inventory) -> bool:
     """Whether any was checked."""
     return any(item.upstream for item in inventory.items)
+
+
+def judged_table(verdicts: Iterable[UpstreamVerdict], width: int | None) -> str:
+    """A line for each signature that the policy demanded and that was judged here."""
+    rows = [(one.source, one.by, one.issuer, one.match) for one in verdicts]
+    return table(("SOURCE", "SIGNED UPSTREAM BY", "ISSUER", "DEMANDED FOR"), rows, width=width)
 
 
 def upstream_table(inventory: Inventory, width: int | None) -> str:

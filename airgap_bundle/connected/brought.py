@@ -10,7 +10,6 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.chart_package import CHART_LAYER
 from airgap_bundle.connected.charts import open_part
 from airgap_bundle.connected.confirming import confirm
 from airgap_bundle.connected.resolve import Wish
@@ -27,6 +26,7 @@ from airgap_bundle.discovery.finds import Certainty, Discovery, Find
 from airgap_bundle.manifest.entries import ImageEntry
 from airgap_bundle.manifest.locked import LockedDiscovery
 from airgap_bundle.manifest.patterns import matches
+from airgap_bundle.trust.provenance import CHART_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,8 @@ from airgap_bundle.core.oci import HELM_CONFIG, OCI_MANIFEST, check_repository, 
 from airgap_bundle.manifest import words
 from airgap_bundle.manifest.entries import chart_tag
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
-from airgap_bundle.manifest.yamltext import MappingNode, parse_foreign
+from airgap_bundle.manifest.yamltext import MappingNode, complaint_of, parse_foreign
+from airgap_bundle.trust.provenance import CHART_LAYER, PROVENANCE_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from airgap_bundle.core.oci import Document
     from airgap_bundle.manifest.yamltext import Node
 
-CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-PROVENANCE_LAYER = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 # Helm itself refuses charts that unpack to more than this.
 MAX_UNPACKED_BYTES = 100 * 1024 * 1024
 MAX_PACKED_BYTES = MAX_UNPACKED_BYTES
@@ -91,11 +90,6 @@ def read_chart(source: Source, name: str) -> ChartPackage:
     if metadata is None:
         raise InvalidValueError(f"it holds no {_METADATA}")
     return _described(metadata, folders, name)
-
-
-def complaint_of(error: DocumentError) -> str:
-    """The first complaint about YAML of others, without the name of the file: `line 3: …`."""
-    return f"line {error.findings[0].place.line}: {error.findings[0].message}" if error.findings else error.message
 
 
 def chart_document(chart: ChartPackage, package: Descriptor, provenance: Descriptor | None) -> Document:

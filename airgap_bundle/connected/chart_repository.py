@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from airgap_bundle.connected.chart_package import complaint_of
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
-from airgap_bundle.manifest.yamltext import parse_foreign
+from airgap_bundle.manifest.yamltext import complaint_of, parse_foreign
 
 if TYPE_CHECKING:
     from airgap_bundle.connected.downloads import WebClient

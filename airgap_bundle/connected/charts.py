@@ -12,19 +12,11 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import Item
 from airgap_bundle.connected.chart_package import (
-    CHART_LAYER,
     MAX_PACKED_BYTES,
-    PROVENANCE_LAYER,
     chart_document,
     read_chart,
 )
 from airgap_bundle.connected.local_files import describe_local, is_local_directory, open_local
-from airgap_bundle.connected.provenance import (
-    MAX_PROVENANCE_BYTES,
-    check_package,
-    check_signature,
-    parse_provenance,
-)
 from airgap_bundle.connected.stock import read_local
 from airgap_bundle.connected.supplies import FromDirectory, FromFile, FromWeb, Supply
 from airgap_bundle.core.content import Digest
@@ -32,6 +24,14 @@ from airgap_bundle.core.errors import AirgapError, DocumentError, InvalidValueEr
 from airgap_bundle.core.oci import check_repository
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.manifest.locked import LockedItem, LockedPart
+from airgap_bundle.trust.provenance import (
+    CHART_LAYER,
+    MAX_PROVENANCE_BYTES,
+    PROVENANCE_LAYER,
+    check_package,
+    check_signature,
+    parse_provenance,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -139,7 +139,7 @@ class ChartLocking:
     def _check(self, entry: ChartEntry, chart: ChartPackage, digest: Digest, raw: bytes) -> tuple[dict[str, str], ...]:
         try:
             provenance = parse_provenance(raw, f"{entry.source}{_SUFFIX}")
-            check_package(provenance, chart, digest)
+            check_package(provenance, chart.file_name, digest)
         except InvalidValueError as error:
             raise _unusable(entry, f"its provenance file does not fit: {error}") from error
         if not entry.keyring:

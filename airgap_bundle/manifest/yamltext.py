@@ -109,6 +109,11 @@ def parse_foreign(raw: bytes, file: str, *, max_bytes: int, max_nodes: int, keep
     return _Builder(file=file, max_nodes=max_nodes, keep=keep, is_foreign=True).build(text, _loader())
 
 
+def complaint_of(error: DocumentError) -> str:
+    """The first complaint about YAML of others, without the name of the file: `line 3: …`."""
+    return f"line {error.findings[0].place.line}: {error.findings[0].message}" if error.findings else error.message
+
+
 class BrokenYamlError(ValueError):
     """The parser gave up. `line` counts from 1; 0 where it does not know."""
 

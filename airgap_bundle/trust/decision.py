@@ -10,7 +10,9 @@ The order of checks, numbered as in every verdict (design section 7). The number
 6. **Audience and freshness**: for us, not from the future, not expired, not older than what is here.
 7. The members in front of the inventory match it.
 8. Blobs, while they stream by.
-9. The destination holds all of it; then image manifests, what is attached to them, and tags.
+9. Upstream: the signatures of publishers that the policy demands (`boundary.upstream`), from bytes in the bundle. For
+   a file before 8, so that nothing is sent in vain; for a stream when it has passed; before anything is attached.
+10. The destination holds all of it; then image manifests, what is attached to them, and tags.
 
 Pure: no file, no clock, no network. `TrustError` at the first check that does not hold.
 """
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 # How many repositories a refusal names before it only counts.
 _SHOWN_REPOSITORIES = 3
-SIGNATURES, POLICY, REVOCATION, FRESHNESS = 2, 4, 5, 6
+SIGNATURES, POLICY, REVOCATION, FRESHNESS, UPSTREAM = 2, 4, 5, 6, 9
 
 
 class Outcome(Enum):
@@ -341,6 +343,7 @@ __all__ = [
     "POLICY",
     "REVOCATION",
     "SIGNATURES",
+    "UPSTREAM",
     "CountedSignature",
     "Decision",
     "History",

@@ -15,10 +15,8 @@ from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import check_host
 from airgap_bundle.manifest import words, yamltext
 from airgap_bundle.manifest.fields import (
-    ComplaintError,
     Complaints,
     Fields,
-    RejectedError,
     Value,
     check_api_version,
     converted,
@@ -26,19 +24,17 @@ from airgap_bundle.manifest.fields import (
     listed,
     text,
 )
-from airgap_bundle.trust import policy_words
-from airgap_bundle.trust.packets import parse_public_key
+from airgap_bundle.trust import policy_keys, policy_words
 from airgap_bundle.trust.patterns import RepositoryPattern
 from airgap_bundle.trust.policy_model import (
     Hold,
-    KeylessIdentity,
     Method,
-    OpenPgpKey,
     Policy,
     Product,
     RevokedKey,
     Role,
     Signer,
+    UpstreamDemand,
 )
 
 if TYPE_CHECKING:
@@ -130,9 +126,16 @@ class _References:
         max_age = fields.get("maxAge", converted(policy_words.duration), None)
         overrides = fields.get("overrides", listed(self._to(self._roles)), ())
         hold = fields.get("hold", self._hold, None)
+        upstream = fields.get("upstream", listed(_upstream), ())
         fields.finish()
         return Product(
-            name=name, require=require, repositories=repositories, max_age=max_age, overrides=overrides, hold=hold
+            name=name,
+            require=require,
+            repositories=repositories,
+            max_age=max_age,
+            overrides=overrides,
+            hold=hold,
+            upstream=upstream,
         )
 
     def _hold(self, value: Value) -> Hold:
@@ -174,52 +177,23 @@ def _known(name: str, known: Iterable[str]) -> str:
 
 def _signer(name: str, value: Value) -> Signer:
     fields = value.fields()
-    openpgp = fields.get("openpgp", _one_or_more(_openpgp), ())
-    keyless = fields.get("keyless", _one_or_more(_keyless), ())
-    keys = fields.get("publicKey", _one_or_more(converted(policy_words.plain_key)), ())
+    openpgp = fields.get("openpgp", policy_keys.one_or_more(policy_keys.openpgp), ())
+    keyless = fields.get("keyless", policy_keys.one_or_more(policy_keys.keyless), ())
+    keys = fields.get("publicKey", policy_keys.one_or_more(converted(policy_words.plain_key)), ())
     until = fields.get("until", converted(policy_words.day), None)
     fields.finish()
     return Signer(name=name, openpgp=openpgp, keyless=keyless, keys=keys, until=until)
 
 
-def _openpgp(value: Value) -> OpenPgpKey:
+def _upstream(value: Value) -> UpstreamDemand:
+    """Whose signature has to be over what a product brings from upstream."""
     fields = value.fields()
-    fingerprint = fields.required("fingerprint", converted(policy_words.fingerprint))
-    key = fields.required("publicKey", converted(lambda armored: parse_public_key(armored.encode())))
+    match = fields.required("match", converted(words.name_pattern))
+    keyless = fields.get("keyless", policy_keys.one_or_more(policy_keys.keyless), ())
+    keys = fields.get("publicKey", policy_keys.one_or_more(converted(policy_words.plain_key)), ())
+    openpgp = fields.get("openpgp", policy_keys.one_or_more(policy_keys.openpgp), ())
     fields.finish()
-    if key.fingerprint != fingerprint:
-        raise ComplaintError(
-            f"the embedded key has the fingerprint {key.fingerprint}, not {fingerprint}",
-            code="AB-POLICY-KEY",
-            hint="find out which of the two is right, from the person and not from this file",
-        )
-    return OpenPgpKey(fingerprint=fingerprint, public_key=key)
-
-
-def _keyless(value: Value) -> KeylessIdentity:
-    fields = value.fields()
-    if fields.choose("identity", "identityPattern") == "identity":
-        identity, pattern = fields.required("identity", converted(policy_words.short_text)), ""
-    else:
-        identity, pattern = "", fields.required("identityPattern", converted(policy_words.anchored_pattern))
-    issuer = fields.required("issuer", converted(policy_words.short_text))
-    root = fields.required("trustedRoot", _trusted_root)
-    fields.finish()
-    return KeylessIdentity(
-        identity=identity,
-        identity_pattern=pattern,
-        issuer=issuer,
-        trusted_root_file=root[0],
-        trusted_root_digest=root[1],
-    )
-
-
-def _trusted_root(value: Value) -> tuple[str, Digest]:
-    fields = value.fields()
-    file = fields.required("file", converted(words.safe_path))
-    digest = fields.required("sha256", converted(words.file_digest))
-    fields.finish()
-    return file, digest
+    return UpstreamDemand(match=match, keyless=keyless, keys=keys, openpgp=openpgp)
 
 
 def _revoked(value: Value) -> tuple[tuple[RevokedKey, ...], frozenset[Digest]]:
@@ -273,21 +247,6 @@ def _check_shared_keys(signers: Iterable[Signer], top: Fields) -> None:
                     f"{owner} and {signer.name} share the key {shown}; one key is one person",
                     code="AB-POLICY-KEY",
                 )
-
-
-def _one_or_more(reader: Callable[[Value], T]) -> Callable[[Value], tuple[T, ...]]:
-    """One entry, or a list of them (while keys rotate a person has two)."""
-
-    def read(value: Value) -> tuple[T, ...]:
-        if not isinstance(value.node, yamltext.SequenceNode):
-            return (reader(value),)
-        before = value.complaints.count
-        items = value.items(reader)
-        if value.complaints.count > before:
-            raise RejectedError("complained of already")
-        return items
-
-    return read
 
 
 def _named(check: Callable[[str], object], reader: Callable[[str, Value], T]) -> Callable[[Value], dict[str, T]]:

@@ -49,6 +49,14 @@ def find_key(policy: Policy, text: str, since: date | None = None) -> tuple[Revo
             for who in signer.keyless
             if who.identity and (whole or who.identity == text)
         ]
+    for demand in (demand for product in policy.products.values() for demand in product.upstream):
+        found += [(Method.KEY, key.fingerprint) for key in demand.keys if key.fingerprint == digits]
+        found += [
+            (Method.OPENPGP, digits)
+            for pinned in demand.openpgp
+            if any(key.fingerprint == digits for key in pinned.public_key.keys)
+        ]
+        found += [(Method.KEYLESS, f"{who.issuer}\n{who.identity}") for who in demand.keyless if who.identity == text]
     if not found and len(digits) == 40:  # noqa: PLR2004 - the length of a version 4 fingerprint
         found = [(Method.OPENPGP, digits)]
     if not found:

@@ -58,7 +58,7 @@ def load_policy(path: str | Path, *, is_proven: bool = False) -> Policy:
     """
     file = Path(path)
     policy = parse_policy(_read(file, MAX_POLICY_BYTES, is_proven=is_proven), str(path))
-    pinned = {who.trusted_root_digest: who.trusted_root_file for s in policy.signers.values() for who in s.keyless}
+    pinned = {who.trusted_root_digest: who.trusted_root_file for who in policy.identities}
     return replace(
         policy,
         trusted_roots={digest: _root(file, name, digest, is_proven=is_proven) for digest, name in pinned.items()},
@@ -149,4 +149,8 @@ products:
     overrides: [release]           # whose signature allows --allow-older and --allow-expired
     # maxAge: 180d
     # hold: {{wait: 24h, approvals: [release]}}       # tags move with publish, not with push
+    # upstream:                    # signatures of publishers that have to be in the bundle, checked again here
+    #   - match: "ghcr.io/acme/**"
+    #     publicKey: |-            # cosign.pub; or keyless: {{issuer, identity, trustedRoot}}
+    #       -----BEGIN PUBLIC KEY----- …
 """.encode()

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.manifest.patterns import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airgap_bundle.trust.packets import PublicKey
     from airgap_bundle.trust.patterns import RepositoryPattern
@@ -27,6 +28,8 @@ ENDING_SOON = timedelta(days=60)
 ROOT = "root"
 # Stands for every product that has no entry of its own.
 ANY_PRODUCT = "*"
+# Old and new key, or the workflows of some branches; each is tried with each signature that an image has.
+MAX_SIGNATORIES = 16
 # Where DEST keeps our receipts; no bundle writes there, whatever its product may do.
 RECEIPTS_REPOSITORY = "airgap-receipts"
 # Where the files of a product go, each product's below its own name.
@@ -131,10 +134,45 @@ class Hold:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UpstreamDemand:
+    """Whose signature has to be over what comes from upstream: `match` is a pattern over the names of images in full.
+
+    A signature by one of those named is enough. `openpgp` keys are for the provenance files of Helm charts, the others
+    for what cosign makes.
+    """
+
+    match: str
+    keyless: tuple[KeylessIdentity, ...] = ()
+    keys: tuple[PlainKey, ...] = ()
+    openpgp: tuple[OpenPgpKey, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A demand for a signature by nobody can never be met; every one that is named costs time for each image."""
+        count = len(self.keyless) + len(self.keys) + len(self.openpgp)
+        if not count:
+            raise InvalidValueError("a demand for signatures needs one of 'keyless', 'publicKey' or 'openpgp'")
+        if count > MAX_SIGNATORIES:
+            raise InvalidValueError(f"{count} keys and identities, more than {MAX_SIGNATORIES}, for one pattern")
+
+    def covers(self, *names: str) -> bool:
+        """Whether it is about something with one of these names (without tag and digest)."""
+        return any(matches(self.match, name) for name in names)
+
+    @property
+    def who(self) -> str:
+        """Whose signature is asked for, in words."""
+        named = [str(identity) for identity in self.keyless]
+        named += [f"the key sha256:{key.fingerprint}" for key in self.keys]
+        named += [f"the OpenPGP key {key.fingerprint}" for key in self.openpgp]
+        return " or ".join(named)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Product:
     """What a bundle of this name needs, and where it may write.
 
-    `overrides`: roles that may lift freshness. With `hold` nothing is tagged before it is published.
+    `overrides`: roles that may lift freshness. With `hold` nothing is tagged before it is published. Each demand of
+    `upstream` that is about something in the bundle has to be met.
     """
 
     name: str
@@ -143,6 +181,7 @@ class Product:
     max_age: timedelta | None = None
     overrides: tuple[str, ...] = ()
     hold: Hold | None = None
+    upstream: tuple[UpstreamDemand, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a product that needs nothing, or may write nowhere."""
@@ -150,6 +189,8 @@ class Product:
             raise InvalidValueError("'require' names no role, so no signature would be asked for")
         if not self.repositories:
             raise InvalidValueError("'repositories' is empty; [\"**\"] is every one")
+        if len({demand.match for demand in self.upstream}) != len(self.upstream):
+            raise InvalidValueError("'upstream' has one pattern twice; list the keys below one of them")
         for names in (self.require, self.overrides, self.hold.approvals if self.hold else ()):
             if len(set(names)) != len(names):
                 raise InvalidValueError("a role is listed twice")
@@ -184,8 +225,8 @@ class Ending:
 class Policy:
     """The whole policy and the bytes it was read from. `digest` of those bytes is its name in receipts and ledger.
 
-    `trusted_roots`: the files that keyless signers pin, by digest. Only a policy that was loaded from a file has them;
-    without them keyless signatures cannot be checked, and do not count.
+    `trusted_roots`: the files that keyless signers and demands pin, by digest. Only a policy that was loaded from a
+    file has them; without them keyless signatures cannot be checked, and do not count.
     """
 
     version: int
@@ -204,6 +245,15 @@ class Policy:
     def digest(self) -> Digest:
         """SHA-256 of the file."""
         return Digest.of(self.raw)
+
+    @property
+    def identities(self) -> Iterator[KeylessIdentity]:
+        """Everybody who signs without a key: the signers of bundles, and those whom demands for upstream name."""
+        for signer in self.signers.values():
+            yield from signer.keyless
+        for product in self.products.values():
+            for demand in product.upstream:
+                yield from demand.keyless
 
     def product(self, name: str) -> Product | None:
         """The entry for a product: its own, which replaces `*` altogether, or `*`."""

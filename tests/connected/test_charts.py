@@ -18,7 +18,7 @@ from support.trip import Trip, keys, make_trip, run
 
 from airgap_bundle.connected.chart_package import CHART_LAYER, PROVENANCE_LAYER, read_chart
 from airgap_bundle.connected.helmignore import ignore_rule
-from airgap_bundle.connected.provenance import parse_provenance
+from airgap_bundle.trust.provenance import parse_provenance
 from airgap_bundle.core.content import BytesSource
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import HELM_CONFIG

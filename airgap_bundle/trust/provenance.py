@@ -13,19 +13,22 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.chart_package import complaint_of
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, TrustError
 from airgap_bundle.manifest.looseyaml import entry, text_of
-from airgap_bundle.manifest.yamltext import MappingNode, parse_foreign
+from airgap_bundle.manifest.yamltext import MappingNode, complaint_of, parse_foreign
 from airgap_bundle.trust import openpgp
 from airgap_bundle.trust.packets import split_keyring
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from airgap_bundle.connected.chart_package import ChartPackage
     from airgap_bundle.core.content import Digest
+    from airgap_bundle.trust.openpgp import VerifiedOpenPgp
+    from airgap_bundle.trust.packets import PublicKey
 
+# Package and provenance file in the OCI artifact that Helm makes of a chart.
+CHART_LAYER = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+PROVENANCE_LAYER = "application/vnd.cncf.helm.chart.provenance.v1.prov"
 # A copy of Chart.yaml and a signature.
 MAX_PROVENANCE_BYTES = 1024 * 1024
 _MAX_NODES = 20_000
@@ -72,14 +75,14 @@ def parse_provenance(raw: bytes, name: str) -> Provenance:
     )
 
 
-def check_package(provenance: Provenance, chart: ChartPackage, digest: Digest) -> None:
+def check_package(provenance: Provenance, file_name: str, digest: Digest) -> None:
     """That it speaks of this package, under the name that Helm will look for; `InvalidValueError` otherwise."""
-    said = provenance.unverified_files.get(chart.file_name)
+    said = provenance.unverified_files.get(file_name)
     if said is None:
         names = ", ".join(name[:80] for name in list(provenance.unverified_files)[:3]) or "no file"
-        raise InvalidValueError(f"it speaks of {names}, and the package is {chart.file_name}")
+        raise InvalidValueError(f"it speaks of {names}, and the package is {file_name}")
     if said != digest:
-        raise InvalidValueError(f"it says {said[:80]} of {chart.file_name}, which has {digest}")
+        raise InvalidValueError(f"it says {said[:80]} of {file_name}, which has {digest}")
 
 
 def check_signature(provenance: Provenance, keyring: bytes, *, now: dt.datetime, name: str) -> str:
@@ -99,15 +102,7 @@ def check_signature(provenance: Provenance, keyring: bytes, *, now: dt.datetime,
     for data in keys:
         key = openpgp.read_public_key(data)
         try:
-            verified = openpgp.verify(
-                provenance.signed,
-                provenance.signature,
-                key,
-                key.fingerprint,
-                now=now,
-                name=f"the provenance of {name}",
-                over_text=True,
-            )
+            verified = check_by(provenance, key, now=now, name=name)
         except TrustError as error:
             # That it was made by another key is what all the others will say.
             refusal = error if refusal is None or error.code != "AB-TRUST-UNKNOWN-SIGNER" else refusal
@@ -116,6 +111,19 @@ def check_signature(provenance: Provenance, keyring: bytes, *, now: dt.datetime,
     if refusal is None:
         raise DocumentError("AB-CHART-KEYRING", f"the keyring for {name} holds no key", hint="export one into it")
     raise refusal
+
+
+def check_by(provenance: Provenance, key: PublicKey, *, now: dt.datetime, name: str) -> VerifiedOpenPgp:
+    """Who of this one key signed it; `TrustError` where it did not. What it speaks of is `check_package`'s."""
+    return openpgp.verify(
+        provenance.signed,
+        provenance.signature,
+        key,
+        key.fingerprint,
+        now=now,
+        name=f"the provenance of {name}",
+        over_text=True,
+    )
 
 
 def _unescaped(line: str) -> str:
