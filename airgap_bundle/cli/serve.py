@@ -9,6 +9,7 @@ import typer
 
 from airgap_bundle.cli import frame
 from airgap_bundle.cli.groups import option_group
+from airgap_bundle.cli.token_serving import Tokens, check_combination
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.output.terminal import Terminal
 from airgap_bundle.registry.serving.access_log import LogFormat
@@ -159,6 +160,10 @@ def add_serve(app: typer.Typer) -> None:
         airgap-import serve /srv/registry --listen 0.0.0.0:5000 \\
           --tls-cert tls.crt --tls-key tls.key --htpasswd users \\
           --anonymous-pull --allow-push 'alice:acme/**'
+
+        airgap-import token issue ci-acme --scope 'acme/**:pull,push'
+        airgap-import serve /srv/registry --listen 0.0.0.0:5000 \\
+          --tls-cert tls.crt --tls-key tls.key --tokens --allow-push
         """,
     )(serve)
 
@@ -179,6 +184,7 @@ def serve(
     *,
     tls: Tls,
     users: Users,
+    tokens: Tokens,
     peer_connections: Annotated[
         int,
         typer.Option("--peer-connections", min=1, max=400, metavar="N", help="Connections from one address at a time."),
@@ -193,28 +199,31 @@ def serve(
 
     With ?ns=HOST it is a mirror of every host that was imported. /healthz and /metrics are for those who watch it.
     """
-    from airgap_bundle.cli import serve_text
+    from airgap_bundle.cli import serve_text, token_counter
     from airgap_bundle.registry import server
     from airgap_bundle.registry.serving.limits import Limits
 
     files = tls.files()
-    doorkeeper = admission(users, files)
-    running = server.RegistryServer(
-        directory,
-        listen,
-        allow_push=users.pushers().any_rule,
-        admission=doorkeeper,
-        tls=files,
-        without_tls=tls.without_tls,
-        without_login=users.without_login,
-        limits=Limits(peer_connections=peer_connections),
-        log=terminal.say,
-        log_format=log_format,
-    )
-    serve_text.warn_of_exposure(running, terminal, logins=doorkeeper is not None)
-    server.serve(
-        running,
-        ready=lambda started: serve_text.show_serving(
-            started, directory, terminal, users=users, logins=doorkeeper is not None
-        ),
-    )
+    check_combination(tokens, others=bool(users.htpasswd or users.anonymous_pull or users.pushers().rules))
+    with token_counter.token_counter(tokens, is_tls=files is not None, address=lambda: running.address) as counter:
+        doorkeeper = admission(users, files) if counter is None else counter.admission
+        running = server.RegistryServer(
+            directory,
+            listen,
+            allow_push=users.pushers().any_rule,
+            admission=doorkeeper,
+            pages=None if counter is None else counter.pages,
+            tls=files,
+            without_tls=tls.without_tls,
+            without_login=users.without_login,
+            limits=Limits(peer_connections=peer_connections),
+            log=terminal.say,
+            log_format=log_format,
+        )
+        serve_text.warn_of_exposure(running, terminal, logins=doorkeeper is not None)
+        server.serve(
+            running,
+            ready=lambda started: serve_text.show_serving(
+                started, directory, terminal, users=users, logins=doorkeeper is not None, tokens=tokens
+            ),
+        )

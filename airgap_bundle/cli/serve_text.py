@@ -8,6 +8,7 @@ from airgap_bundle.registry.serving.listening import is_loopback
 
 if TYPE_CHECKING:
     from airgap_bundle.cli.serve import Users
+    from airgap_bundle.cli.token_serving import Tokens
     from airgap_bundle.registry.server import RegistryServer
 
 
@@ -23,7 +24,7 @@ def warn_of_exposure(running: "RegistryServer", terminal: Terminal, *, logins: b
 
 
 def show_serving(
-    running: "RegistryServer", directory: Path, terminal: Terminal, *, users: "Users", logins: bool
+    running: "RegistryServer", directory: Path, terminal: Terminal, *, users: "Users", logins: bool, tokens: "Tokens"
 ) -> None:
     """Where the registry answers."""
     pushers = users.pushers()
@@ -37,11 +38,14 @@ def show_serving(
                 "logins": logins,
                 "anonymousPull": users.anonymous_pull or not logins,
                 "allowPush": pushers.any_rule,
+                "tokens": tokens.service if tokens.tokens else None,
             }
         )
         terminal.output.flush()
         return
-    if pushers.anybody:
+    if pushers.anybody and tokens.tokens:
+        mode = "whose token says so may push"
+    elif pushers.anybody:
         mode = "whoever has logged in may push" if logins else "anybody who reaches it may push"
     elif pushers.rules:
         names = ", ".join(sorted({rule.user for rule in pushers.rules}))

@@ -82,6 +82,7 @@ class TokenEndpoint:
             identity = self.issuer.log_in(asked.unverified_name, asked.unverified_secret, now)
             service = _service(identity, asked.service)
             token = self.issuer.sign(identity, service, asked.access, now)
+            request.note_caller(identity.name)
         except TokenRefusedError as error:
             key = {"reason": error.reason.value, "identity": error.name}
             self.recorder.note("token-refused", key, peer=request.peer, endpoint="yes")
