@@ -53,9 +53,14 @@ def find_packages(targets: Sequence[Target], extras: Sequence[str]) -> tuple[Pac
     _check_extras(extras)
     needed: dict[str, list[Target]] = {}
     for target in targets:
-        for name in _needed(target, extras):
+        for name in _needed(DISTRIBUTION, target, extras) - {DISTRIBUTION}:
             needed.setdefault(name, []).append(target)
     return tuple(_package(name, tuple(needed[name])) for name in sorted(needed))
+
+
+def find_tool(name: str, target: Target) -> tuple[Package, ...]:
+    """A program of the outside with what it needs, in the versions that are installed here; it does not travel."""
+    return tuple(_package(each, (target,)) for each in sorted(_needed(name, target, ())))
 
 
 def own_distribution() -> metadata.Distribution:
@@ -81,10 +86,10 @@ def _check_extras(extras: Sequence[str]) -> None:
             )
 
 
-def _needed(target: Target, extras: Sequence[str]) -> set[str]:
-    """The normalised names of everything that is needed there, without the toolkit."""
+def _needed(root: str, target: Target, extras: Sequence[str]) -> set[str]:
+    """The normalised names of everything that `root` needs there, with itself."""
     seen: set[tuple[str, str]] = set()
-    waiting = [(DISTRIBUTION, extra) for extra in ("", *extras)]
+    waiting = [(root, extra) for extra in ("", *extras)]
     while waiting:
         name, extra = waiting.pop()
         if (name, extra) in seen:
@@ -93,7 +98,7 @@ def _needed(target: Target, extras: Sequence[str]) -> set[str]:
         for requirement in _requirements(name, target, extra):
             wanted = _installed(requirement, name, target)
             waiting += [(wanted, more) for more in ("", *requirement.extras)]
-    return {name for name, _ in seen} - {DISTRIBUTION}
+    return {name for name, _ in seen}
 
 
 def _requirements(name: str, target: Target, extra: str) -> Iterator[Requirement]:

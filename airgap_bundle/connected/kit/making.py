@@ -80,8 +80,7 @@ def make_kit(request: Request, report: Reporter = silent) -> Kit:
     _check_place(request.output)
     key = _find_key(request.sign)
     goals = targets.find_targets(request.pythons, request.platforms)
-    if request.standalone:
-        standalone.check_standalone(request.platforms)
+    frozen = standalone.check_standalone(goals) if request.standalone else None
     packages = closure.find_packages(goals, request.extras)
     pip = wheels.find_pip()
     with _growing(request.output) as (root, work):
@@ -91,7 +90,7 @@ def make_kit(request: Request, report: Reporter = silent) -> Kit:
         everything = (own, *fetched)
         _write(root / "requirements.txt", documents.requirements_text(own, request.extras, packages, fetched))
         # 3.
-        executable = _make_executable(root, work, report) if request.standalone else None
+        executable = _make_executable(root, work, pip, frozen, report) if frozen else None
         # 4.
         signed = key is not None
         _write(root / "README.txt", readme.readme_text(own.version, goals, everything, executable, signed=signed))
@@ -184,10 +183,10 @@ def _write_own_wheel(root: Path) -> Wheel:
     )
 
 
-def _make_executable(root: Path, work: Path, report: Reporter) -> Executable:
+def _make_executable(root: Path, work: Path, pip: tuple[str, ...], target: Target, report: Reporter) -> Executable:
     title = "making the executable"
     report(PhaseStarted(title=title))
-    made = standalone.make_standalone(root / standalone.NAME, work)
+    made = standalone.make_standalone(root, work, pip, target)
     report(PhaseFinished(title=title))
     return made
 

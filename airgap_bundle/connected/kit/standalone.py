@@ -1,8 +1,9 @@
 """One executable file with Python inside, for machines that have none, or none that is new enough.
 
-PyInstaller makes it, from what is installed here: it knows which files each library really loads. At every start the
-file unpacks itself into a temporary directory, half a second's work, and removes that at the end; see the decision
-record 0003 for what else was looked at. It needs a C library that is no older than the one it was made with.
+PyInstaller makes it, in an environment of its own that holds the very wheels of the kit and nothing else: what happens
+to be installed beside the toolkit stays out. At every start the file unpacks itself into a temporary directory, and
+removes that at the end; decision record 0003 says what else was looked at. It needs a C library that is no older than
+the one it was made with.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.kit.targets import own_platform
+from airgap_bundle.connected.kit import closure, wheels
+from airgap_bundle.connected.kit.targets import own_platform, own_python
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.text import printable
 
@@ -25,18 +27,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from airgap_bundle.connected.kit.targets import Target
+
 NAME = "airgap"
+_TOOL = "pyinstaller"
 _ENTRY = "from airgap_bundle.cli.all_in_one import main\n\nmain()\n"
-# What libraries would use if it were there, what installs and tests them, and Helm, which runs in a Python of its own.
-_LEFT_OUT = (
-    "IPython", "_pytest", "dns", "helm_python", "hypothesis", "mypy", "numpy", "packaging", "pip", "pkg_resources",
-    "pytest", "setuptools", "tkinter", "wheel",
-)  # fmt: skip
+# What installs and builds, what libraries would use if it were there, and Helm, which runs in a Python of its own.
+_LEFT_OUT = ("PyInstaller", "dns", "helm_python", "packaging", "pip", "pkg_resources", "setuptools", "tkinter")
 # The libraries read files of their own, or ask for their own version.
 _WITH_DATA = ("airgap_bundle", "sigstore", "jsonschema_specifications", "certifi")
 _WITH_METADATA = ("airgap-bundle", "cheroot", "jaraco.functools")
 # The same bytes each time: the order of sets, and the time in archives (1980, the first that they can express).
 _SAME_EACH_TIME = {"PYTHONHASHSEED": "1", "SOURCE_DATE_EPOCH": "315532800"}
+# What would let other packages than those of the kit in.
+_NOT_HANDED_ON = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"})
 _GLIBC = re.compile(rb"GLIBC_2\.([0-9]{1,3})\0")
 # How PyInstaller's archive marks libraries, and data files besides.
 _LIBRARY = "b"
@@ -60,14 +64,19 @@ class Executable:
     glibc: str
 
 
-def check_standalone(platforms: Sequence[str]) -> None:
-    """Whether it can be made here at all, before long work. `UsageError` for other platforms than this machine's."""
-    foreign = [text for text in platforms if text != own_platform()]
-    if foreign:
+def check_standalone(goals: Sequence[Target]) -> Target:
+    """The target that it is made for: this machine's, with the Python that runs this. Asked before long work.
+
+    `UsageError` where the kit is not for that one, `HostError` AB-KIT-STANDALONE where PyInstaller is missing.
+    """
+    for goal in goals:
+        if (goal.python, goal.platform) == (own_python(), own_platform()):
+            break
+    else:
         raise UsageError(
             "AB-USAGE-KIT-STANDALONE",
-            f"an executable for {printable(foreign[0])} cannot be made on {own_platform()}",
-            hint="run it on such a machine, or leave out --standalone",
+            f"the executable is made with Python {own_python()} for {own_platform()}, which the kit is not for",
+            hint="name them as well, with --python-version and --platform; or leave out --standalone",
         )
     if importlib.util.find_spec("PyInstaller") is None:
         raise HostError(
@@ -75,13 +84,15 @@ def check_standalone(platforms: Sequence[str]) -> None:
             "--standalone needs PyInstaller, which is not installed",
             hint="pip install 'airgap-bundle[kit]'",
         )
+    return goal
 
 
-def make_standalone(output: Path, work: Path) -> Executable:
-    """Write the executable to `output`; `work` is an empty directory for what comes up on the way.
+def make_standalone(root: Path, work: Path, pip: Sequence[str], target: Target) -> Executable:
+    """Write the executable into the kit that grows in `root`, from its wheels; `work` is for what comes up on the way.
 
     `HostError` AB-KIT-STANDALONE with what PyInstaller complained of.
     """
+    python = _make_environment(root, work, pip, target)
     entry = work / f"{NAME}.py"
     entry.write_text(_ENTRY, encoding="utf-8")
     words = [
@@ -95,25 +106,47 @@ def make_standalone(output: Path, work: Path) -> Executable:
     if sys.platform == "linux" and shutil.which("strip"):
         # Half of what is unpacked at each start would be the names of things in libpython.
         words.append("--strip")
-    environment = {**os.environ, **_SAME_EACH_TIME, "PYINSTALLER_CONFIG_DIR": str(work / "cache"), "TMPDIR": str(work)}
-    done = subprocess.run(
-        [sys.executable, "-m", "PyInstaller", *words, str(entry)],
-        stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd=work, env=environment,
-    )  # fmt: skip
+    _run([python, "-m", "PyInstaller", *words, str(entry)], work)
     made = work / "made" / NAME
-    if done.returncode or not made.is_file():
-        raise _failed(done.stderr.decode("utf-8", "replace"))
     unpacked, glibc = _read_archive(made)
     made.chmod(0o755)
-    made.replace(output)
+    output = made.rename(root / NAME)
     return Executable(
-        file=output.name,
+        file=NAME,
         size=output.stat().st_size,
         unpacked=unpacked,
         python=platform.python_version(),
-        platform=own_platform(),
+        platform=target.platform,
         glibc=glibc,
     )
+
+
+def _make_environment(root: Path, work: Path, pip: Sequence[str], target: Target) -> str:
+    """The Python of a new environment with the wheels of the kit, checked by their hashes, and PyInstaller."""
+    tools = work / "tools"
+    tools.mkdir()
+    wanted = [str(package) for package in closure.find_tool(_TOOL, target)]
+    wheels.download(pip, wanted, target, tools, work / "tools.log")
+    _run([sys.executable, "-m", "venv", "--without-pip", str(work / "environment")], work)
+    python = str(work / "environment" / "bin" / "python")
+    install = [*pip, "--python", python, "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
+    install += ["--no-compile", "--no-index", "--find-links", str(root / "wheels"), "--find-links", str(tools)]
+    _run([*install, "--require-hashes", "-r", str(root / "requirements.txt")], work)
+    _run([*install, *wanted], work)
+    return python
+
+
+def _run(command: Sequence[str], work: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+    environment |= {**_SAME_EACH_TIME, "PYTHONNOUSERSITE": "1", "PYINSTALLER_CONFIG_DIR": str(work / "cache")}
+    # Others' temporary directories may be small; this one is where there has to be room anyway.
+    environment["TMPDIR"] = str(work)
+    with (work / "run.log").open("w+b") as said:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, cwd=work, env=environment
+        )
+        if done.returncode:
+            raise _failed(wheels.read_end(said))
 
 
 def _read_archive(executable: Path) -> tuple[int, str]:
@@ -141,6 +174,6 @@ def _failed(said: str) -> HostError:
     last = printable(lines[-1] if lines else "it said nothing")[:_LONGEST_QUOTE]
     return HostError(
         "AB-KIT-STANDALONE",
-        f"PyInstaller could not make the executable: {last}",
+        f"the executable could not be made: {last}",
         hint="on Debian and Ubuntu it needs the packages binutils and libpython3-dev; or leave out --standalone",
     )

@@ -65,9 +65,14 @@ class Target:
 
 def find_targets(pythons: Sequence[str], platforms: Sequence[str]) -> tuple[Target, ...]:
     """Each version of Python on each platform; where none is named, the one that runs this. `UsageError` for others."""
-    versions = [_python(text) for text in dict.fromkeys(pythons)] or [f"3.{sys.version_info.minor}"]
+    versions = [_python(text) for text in dict.fromkeys(pythons)] or [own_python()]
     places = list(dict.fromkeys(platforms)) or [own_platform()]
     return tuple(_target(version, place) for version in versions for place in places)
+
+
+def own_python() -> str:
+    """The version of Python that runs this."""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def own_platform() -> str:

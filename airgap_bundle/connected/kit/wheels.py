@@ -14,7 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from airgap_bundle.core.errors import HostError, RegistryError
 from airgap_bundle.core.text import printable
@@ -95,9 +95,14 @@ def download(pip: Sequence[str], wanted: Iterable[str], target: Target, director
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, env=environment
         ).returncode
         if status:
-            size = said.seek(0, os.SEEK_END)
-            said.seek(max(0, size - _MAX_LOG_BYTES))
-            raise _failure(said.read().decode("utf-8", "replace"), target)
+            raise _failure(read_end(said), target)
+
+
+def read_end(log: BinaryIO) -> str:
+    """The end of what a program wrote into a file."""
+    size = log.seek(0, os.SEEK_END)
+    log.seek(max(0, size - _MAX_LOG_BYTES))
+    return log.read().decode("utf-8", "replace")
 
 
 def _failure(said: str, target: Target) -> HostError | RegistryError:
