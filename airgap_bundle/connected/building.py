@@ -11,16 +11,16 @@ from airgap_bundle.bundle.ordered import StreamFile
 from airgap_bundle.connected.contents import gather
 from airgap_bundle.connected.delta import leave_out
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
+from airgap_bundle.connected.export_volumes import build_volumes
 from airgap_bundle.connected.fetching import Fetcher
-from airgap_bundle.connected.locking import Locking, Refresh, write_lock
 from airgap_bundle.connected.sources import Sources
+from airgap_bundle.connected.upstream_confirming import confirm_verdicts
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Severity
 from airgap_bundle.core.text import count_text
 from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
 from airgap_bundle.manifest.model import parse_manifest, read_document
 from airgap_bundle.manifest.overlay import load_overlay, merge, merged_document
-from airgap_bundle.manifest.rules import check_manifest
 from airgap_bundle.manifest.staleness import staleness
 from airgap_bundle.transfer.scheduler import Cancellation
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from airgap_bundle.connected.locking import Refresh
     from airgap_bundle.connected.signing import Signer
     from airgap_bundle.core.report import Finding, Reporter
     from airgap_bundle.manifest.locked import Lock
@@ -114,6 +115,10 @@ def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refre
 
     `DocumentError` where the manifest has what `check` calls errors, so that no lock is made of a mistake.
     """
+    # A build from a lock needs none of what makes one: the rules, the charts, the readers of deployments.
+    from airgap_bundle.connected.locking import Locking, Refresh, write_lock  # noqa: PLC0415 - see above
+    from airgap_bundle.manifest.rules import check_manifest  # noqa: PLC0415 - see above
+
     errors = [
         finding
         for finding in check_manifest(project.manifest, now=int(now.timestamp()))
@@ -164,10 +169,21 @@ def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: 
 
 
 def plan_build(
-    project: Project, lock: Lock, shop: Workshop, *, docker_manifest: bool, bases: Sequence[Base] = ()
+    project: Project,
+    lock: Lock,
+    shop: Workshop,
+    *,
+    docker_manifest: bool,
+    now: dt.datetime,
+    bases: Sequence[Base] = (),
 ) -> ExportPlan:
-    """Fetch the image documents that the lock names, and lay out the bundle; without what the bases say is inside."""
+    """Fetch the image documents that the lock names, and lay out the bundle; without what the bases say is inside.
+
+    What a lock from a file says of upstream signatures is judged again first: `TrustError` where that is not so.
+    """
     shop.sources.directory = project.manifest.directory
+    if lock is project.lock:
+        confirm_verdicts(project.manifest, lock, shop.sources, shop.executor, ASKING_JOBS, now=now)
     contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
     if not contents.items:
         raise UsageError(
@@ -178,9 +194,15 @@ def plan_build(
 
 
 def build(
-    project: Project, plan: ExportPlan, shop: Workshop, out: Path | StreamFile, signers: Sequence[Signer]
+    project: Project,
+    plan: ExportPlan,
+    shop: Workshop,
+    out: Path | StreamFile,
+    signers: Sequence[Signer],
+    *,
+    volume_bytes: int = 0,
 ) -> Built:
-    """Write the bundle to a file, or down a stream."""
+    """Write the bundle to a file, into volumes of `volume_bytes` where that is not 0, or down a stream."""
     fetcher = Fetcher(
         supplies=plan.contents.supplies,
         sources=shop.sources,
@@ -191,4 +213,6 @@ def build(
     )
     if isinstance(out, StreamFile):
         return build_stream(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)
+    if volume_bytes:
+        return build_volumes(plan, out, volume_bytes, fetcher, signers, executor=shop.executor, workers=shop.jobs)
     return build_file(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)

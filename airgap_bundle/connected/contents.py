@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import BlobEntry, Item
-from airgap_bundle.connected.charts import gather_chart
 from airgap_bundle.connected.file_set import file_set
 from airgap_bundle.connected.files import file_supply
 from airgap_bundle.connected.supplies import FromArchive, FromMemory, FromRegistry, Supply
@@ -124,6 +123,8 @@ class _Gathered:
 
 def _chart(item: LockedItem, sources: Sources) -> _Gathered:
     """A chart that becomes an artifact here."""
+    from airgap_bundle.connected.charts import gather_chart  # noqa: PLC0415 - for who has such charts alone
+
     chart = gather_chart(item, sources, Place(file=item.source))
     return _Gathered(
         entries=((chart.item, (chart.document,)),), supply=FromMemory(chart.config), supplies=chart.supplies
