@@ -54,6 +54,7 @@ class ImportRequest:
     hold: bool = False
     only: tuple[str, ...] = ()
     receipt_key: str = ""
+    deep: bool = False
     access: Access | None = None
 
 
@@ -96,6 +97,7 @@ def open_push(request: ImportRequest, report: Reporter) -> Iterator[Push]:
             hold=request.hold,
             only=request.only,
             receipt_key=request.receipt_key,
+            deep=request.deep,
         )
 
 

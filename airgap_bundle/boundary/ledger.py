@@ -243,6 +243,11 @@ class Ledger:
         """Whether a bundle was imported by this machine before, to any destination."""
         return bool(self._database.rows("SELECT 1 FROM receipts WHERE bundle_id = ? LIMIT 1", bundle_id))
 
+    def receipt_of(self, bundle_id: Digest, destination: str) -> str:
+        """The id of the receipt of a bundle at a destination; "" where it was not imported there."""
+        query = "SELECT id FROM receipts WHERE bundle_id = ? AND destination = ? ORDER BY number DESC LIMIT 1"
+        return next((row[0] for row in self._database.rows(query, bundle_id, destination)), "")
+
     def history(
         self,
         product: str,

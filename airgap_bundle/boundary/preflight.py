@@ -52,7 +52,7 @@ def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None
     mounted: dict[str, Digest] = {}
     for move in plan.blobs:
         for number, repository in enumerate(move.missing):
-            goes_there = number == 0 and not move.held
+            goes_there = number == 0 and not move.source
             (uploaded if goes_there else mounted).setdefault(repository, move.digest)
     # Every receipt has this blob: where it is, receipts were taken before.
     config = Digest.of(EMPTY_CONFIG)

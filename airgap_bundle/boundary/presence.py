@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.preflight import is_refusal, refusal
-from airgap_bundle.core.errors import BundleError, RegistryError
-from airgap_bundle.core.text import count_text
-from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, needs, plan_blobs
+from airgap_bundle.core.errors import RegistryError
+from airgap_bundle.transfer.plan import PushPlan, TagMove, needs, plan_blobs
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Descriptor, Digest
     from airgap_bundle.registry.abilities import Registry
     from airgap_bundle.transfer.plan import Target
+
+# What a registry is told that has something else under the name of a blob.
+_OTHER_CONTENT = frozenset({"AB-REGISTRY-CONTENT", "AB-STORE-SIZE"})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -47,10 +49,13 @@ class Inquirer:
             (name, digest, size) for digest, sizes in needs(targets).items() for name, size in sizes.items()
         )
 
-    def held_among(self, wanted: Iterable[tuple[str, Digest, int]]) -> dict[Digest, frozenset[str]]:
+    def held_among(
+        self, wanted: Iterable[tuple[str, Digest, int]], *, tolerant: bool = False
+    ) -> dict[Digest, frozenset[str]]:
         """Of blobs given by repository, digest and size: for each digest the repositories that have it.
 
-        `RegistryError` names all repositories that do not let themselves be asked.
+        `RegistryError` names all repositories that do not let themselves be asked; where it is only a hope that they
+        have something (`tolerant`) they count as without it.
         """
         refused: dict[str, RegistryError] = {}
         repositories: set[str] = set()
@@ -67,6 +72,8 @@ class Inquirer:
                 try:
                     found = self.registry.has_blob(repository, digest, size)
                 except RegistryError as error:
+                    if tolerant and error.code in _OTHER_CONTENT:
+                        return
                     if not is_refusal(error):
                         raise
                     refused[repository] = error
@@ -79,7 +86,7 @@ class Inquirer:
             return ask
 
         self._ask(question(repository, digest, size) for repository, digest, size in wanted)
-        if refused:
+        if refused and not tolerant:
             raise refusal(self.registry.name, refused, len(repositories))
         return held
 
@@ -135,11 +142,10 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
     """Ask what is there, and say what will be done.
 
     A signature tag that names something else at the destination is a conflict (`RegistryError`): it is somebody's
-    evidence, and never overwritten. A delta whose base is not there is a `BundleError`.
+    evidence, and never overwritten. Whether what a delta leaves out is there is for `boundary.base` to find out.
     """
     held = inquirer.held_blobs(targets)
     blobs = plan_blobs(inventory, needs(targets), held)
-    _check_base(inventory, blobs, destination)
     main = tuple(target for target in targets if target.item.kind != "attached")
     attached = tuple(target for target in targets if target.item.kind == "attached")
     tagged = [target for target in targets if target.item.tag]
@@ -175,14 +181,14 @@ def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
     for move in plan.blobs:
         for repository in move.repositories:
             if repository not in held.get(move.digest, frozenset()):
-                raise _lost(plan.destination, repository, move.digest)
+                raise lost(plan.destination, repository, move.digest)
     wanted: set[tuple[str, Digest | str]] = {
         (target.repository, document.descriptor.digest) for target in plan.targets for document in target.documents
     }
     found = inquirer.manifests(wanted)
     for repository, digest in sorted(wanted):
         if (repository, digest) not in found:
-            raise _lost(plan.destination, repository, digest)
+            raise lost(plan.destination, repository, digest)
 
 
 def refresh_tags(plan: PushPlan, inquirer: Inquirer) -> PushPlan:
@@ -202,31 +208,13 @@ def conflict(destination: str, target: Target, present: Descriptor) -> RegistryE
     )
 
 
-def source_repository(move: BlobMove) -> str:
-    """A repository of the destination that has the blob, to mount it from; "" where none has."""
-    return next((name for name in move.repositories if name in move.held), "")
-
-
-def _lost(destination: str, repository: str, digest: Digest | str) -> RegistryError:
+def lost(destination: str, repository: str, digest: Digest | str) -> RegistryError:
+    """Something that was there is not there any more."""
     return RegistryError(
         "AB-REGISTRY-LOST",
         f"{destination} no longer has {digest} in {repository} although it was there a moment ago",
         hint="is its garbage collection running? Run the same command again; what is there is not sent twice",
     )
-
-
-def _check_base(inventory: Inventory, blobs: tuple[BlobMove, ...], destination: str) -> None:
-    """What a delta leaves out has to be there already."""
-    assumed = {entry.digest for entry in inventory.assumed}
-    lacking = [move.digest for move in blobs if move.digest in assumed and not move.held]
-    if lacking:
-        bases = ", ".join(inventory.base) or "a bundle that it does not name"
-        raise BundleError(
-            "AB-BUNDLE-BASE",
-            f"the bundle builds on {bases}, and {destination} lacks {count_text(len(lacking), 'blob')} of that, "
-            f"such as {lacking[0]}",
-            hint="import the base first, to the same destination and with the same --map, or ask for a full bundle",
-        )
 
 
 def _without_buffer(question: Callable[[], None]) -> Callable[[memoryview], None]:

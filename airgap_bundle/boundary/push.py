@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
+from airgap_bundle.boundary.base import Memory, prove_base
 from airgap_bundle.boundary.choosing import choose
 from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
@@ -85,7 +86,8 @@ class Push:
     """One import, with everything it needs. `now` is the clock.
 
     With `hold` everything comes in but the tags. `only` names the items that come in, where not all do. `receipt_key`
-    is the fingerprint of the site's key that signs the receipt, "" for none.
+    is the fingerprint of the site's key that signs the receipt, "" for none. With `deep` what the destination has is
+    read and hashed, not only asked for.
     """
 
     bundle: OpenedBundle
@@ -108,7 +110,9 @@ class Push:
     hold: bool = False
     only: tuple[str, ...] = ()
     receipt_key: str = ""
+    deep: bool = False
     now: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
+    _kept: tuple[Receipt, ...] = ()
 
     def prepare(self, lock: ExitStack | None = None) -> Prepared:
         """Verify the head, then ask the destination what it has. Changes nothing there.
@@ -130,7 +134,7 @@ class Push:
                 )
             return self._remember(product)
 
-        try:
+        with self._refusals():
             verified = verify_head(
                 self.bundle.medium,
                 self.policy,
@@ -144,28 +148,41 @@ class Push:
             self._check_hold(verified)
             if lock is None:
                 verified = self._read_on(verified)
-        except (TrustError, BundleError) as error:
-            # What the registry or this machine could not do is no refusal: it says nothing about the bundle.
-            details = {"code": error.code, "reason": error.message}
-            self.audit.append("refused", at=self.now(), destination=str(self.destination), details=details)
-            raise
+            return self._plan(verified)
+
+    def _plan(self, verified: Verified) -> Prepared:
+        inventory, inquirer = verified.inventory, self._inquirer()
         targets = plan_targets(
-            verified.inventory,
+            inventory,
             verified.bundle_id,
             verified.reader.load,
             prefix=self.destination.prefix,
             path_map=self.path_map,
         )
         targets, skipped = choose(targets, self.only)
-        plan = plan_push(verified.inventory, targets, destination=str(self.destination), inquirer=self._inquirer())
+        plan = plan_push(inventory, targets, destination=str(self.destination), inquirer=inquirer)
+        if inventory.assumed or self.deep:
+            memory = Memory(ledger=self.ledger, destination=self.destination, in_destination=self._kept)
+            plan = prove_base(plan, inventory, memory, inquirer, self.report, deep=self.deep)
         return Prepared(verified=verified, plan=plan, skipped=skipped)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """A refusal within is noted. What the registry or this machine could not do says nothing about the bundle."""
+        try:
+            yield
+        except (TrustError, BundleError) as error:
+            details = {"code": error.code, "reason": error.message}
+            self.audit.append("refused", at=self.now(), destination=str(self.destination), details=details)
+            raise
 
     def run(self) -> Pushed:
         """Import the bundle.
 
         1. Reach the destination.
         2. Verify the head: signatures, policy, freshness; be the only one who imports this product.
-        3. Ask what the destination has, and plan; ask whether it lets us write what it lacks.
+        3. Ask what the destination has, and plan; of a delta prove that its base is there. Ask whether the destination
+           lets us write what it lacks.
         4. Bind the destination to the policy; note that the import begins (ledger and audit).
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
         6. The archive ends where it should. Of a stream the signatures of publishers are judged now, where the policy
@@ -280,8 +297,9 @@ class Push:
         reader = prepared.verified.reader
 
         def open_blob(repository: str, layer: Descriptor) -> AbstractContextManager[Source]:
-            # A stream has passed, and a link is not used twice; what came over it is in the registry by now.
-            if reader.medium.seekable and not isinstance(reader.medium, Distant):
+            # A stream has passed, a link is not used twice, a delta leaves out: all is in the registry by now.
+            is_at_hand = reader.medium.seekable and not isinstance(reader.medium, Distant)
+            if is_at_hand and layer.digest in reader.layout.extents:
                 return reader.open_blob(layer.digest)
             return self.registry.open_blob(repository, layer.digest, layer.size)
 
@@ -296,7 +314,7 @@ class Push:
 
     def _remember(self, product: str) -> History:
         """The ledger's memory and that of DEST, for the product that the signed inventory names."""
-        kept = read_receipts(self.registry, self.destination.prefix, product)
+        kept = self._kept = read_receipts(self.registry, self.destination.prefix, product)
         self.ledger.policies.check(str(self.destination), self.policy, kept)
         history = self.ledger.history(product, str(self.destination), self.policy.revoked_bundles, in_destination=kept)
         return replace(history, is_adopted=True) if self.adopt_reason else history

@@ -12,9 +12,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.presence import source_repository
+from airgap_bundle.boundary.presence import lost
 from airgap_bundle.bundle.distant import Distant
-from airgap_bundle.core.content import BytesSource, copy_verified
+from airgap_bundle.core.content import BytesSource, ContentMismatchError, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
 from airgap_bundle.transfer.reading import Nowhere
@@ -102,7 +102,7 @@ class Uploader:
                 yield self._carrying(move)
 
     def _is_heavy(self, move: BlobMove) -> bool:
-        return move.size >= _LIGHT_BYTES and bool(move.missing) and not move.held
+        return move.size >= _LIGHT_BYTES and bool(move.missing) and not move.source
 
     def _putting(self, target: Target) -> Callable[[memoryview], None]:
         def job(_buffer: memoryview) -> None:
@@ -119,7 +119,7 @@ class Uploader:
     def carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
         """Bring one blob to a repository that needs it; from there it spreads to the others as light jobs."""
         self.cancellation.check()
-        source, missing = source_repository(move), move.missing
+        source, missing = move.source, move.missing
         if not source:
             source, missing = missing[0], missing[1:]
             self._upload(move, source, buffer, open_source)
@@ -150,6 +150,10 @@ class Uploader:
         for target in self.plan.targets:
             if self._waiting[id(target)] == 0:
                 self.light.add(self._putting(target))
+        for entry in self.reader.inventory.assumed:
+            if entry.digest in moves:
+                # It does not come: it is there, and spreads from where it is.
+                self._carrying(moves[entry.digest])(buffer)
         for entry in self.reader.inventory.blobs:
             self.cancellation.check()
             move = moves.get(entry.digest)
@@ -192,10 +196,33 @@ class Uploader:
         self.report(ItemFinished(name=label, outcome="uploaded"))
 
     def _again(self, move: BlobMove, source: str, open_source: OpenSource) -> OpenSource:
-        """Where a second upload reads from: the file again, or if that is far away the repository that has it now."""
-        if self.reader.medium.seekable and not isinstance(self.reader.medium, Distant):
+        """Where a second upload reads from: the file again, or the repository that has it now.
+
+        The latter where the file is far away, and for what a delta leaves out.
+        """
+        is_at_hand = self.reader.medium.seekable and not isinstance(self.reader.medium, Distant)
+        if is_at_hand and move.digest in self.reader.layout.extents:
             return open_source
-        return lambda: self.registry.open_blob(source, move.digest, move.size)
+        return lambda: self._open_there(move, source)
+
+    @contextmanager
+    def _open_there(self, move: BlobMove, repository: str) -> Iterator[Source]:
+        """A blob as the destination itself has it; `RegistryError` where it is gone, or damaged there."""
+        try:
+            stream = self.registry.open_blob(repository, move.digest, move.size)
+        except RegistryError as error:
+            if self.registry.has_blob(repository, move.digest, move.size):
+                raise
+            raise lost(self.plan.destination, repository, move.digest) from error
+        with stream:
+            try:
+                yield stream
+            except ContentMismatchError as error:
+                raise RegistryError(
+                    "AB-REGISTRY-CONTENT",
+                    f"{self.plan.destination} sends other bytes for {move.digest} of {repository} than it should",
+                    hint="its storage is damaged; airgap-import drift --deep finds what else is",
+                ) from error
 
     def _once(self, move: BlobMove, buffer: memoryview) -> OpenSource:
         """A blob of a stream can be read once; a small one is kept so that an upload can start anew.
@@ -206,7 +233,7 @@ class Uploader:
         document = self.reader.loaded(move.digest)
         if document is not None:
             return lambda: nullcontext(BytesSource(document))
-        if not move.missing or (move.held and move.size > len(buffer)):
+        if not move.missing or (move.source and move.size > len(buffer)):
             self._pass_by(move.digest, move.size, buffer)
         elif move.size <= len(buffer):
             kept = self.reader.read_blob(move.digest)

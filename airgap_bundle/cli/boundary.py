@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airgap_bundle.cli import bundle_options, frame, options
+from airgap_bundle.cli.collect import add_collect
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
@@ -66,6 +67,9 @@ Hold = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option("--only", metavar="NAME", help="Bring in only these items (name or pattern, repeatable): partial."),
+]
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Read and hash what the destination has already, not only ask for it.")
 ]
 
 
@@ -146,6 +150,7 @@ def plan(
     jobs: options.Jobs = None,
     hold: Hold = False,
     only: Only = None,
+    deep: Deep = False,
     allow_older: AllowOlder = None,
     allow_expired: AllowExpired = None,
     adopt: Adopt = False,
@@ -175,6 +180,7 @@ def plan(
         reason=reason,
         hold=hold,
         only=only,
+        deep=deep,
     )
     with importing.open_push(request, terminal.report) as push:
         import_text.show_plan(push.prepare(), terminal)
@@ -208,6 +214,7 @@ def push(
     files_to: FilesTo = None,
     hold: Hold = False,
     only: Only = None,
+    deep: Deep = False,
     sign_receipt: options.SignReceipt = None,
     wait_lock: options.WaitLock = 0,
     allow_older: AllowOlder = None,
@@ -247,6 +254,7 @@ def push(
         files_to=files_to,
         hold=hold,
         only=only,
+        deep=deep,
         sign_receipt=sign_receipt,
     )
     with importing.open_push(request, terminal.report) as opened:
@@ -257,6 +265,7 @@ def push(
 
 
 add_serve(app)
+add_collect(app)
 add_inside(app)
 add_relocate(app)
 add_token(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.bundle.inventory import time_text
+from airgap_bundle.cli.delta_text import amount_text, delta_facts, delta_record
 from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, judged_table, upstream_table
 from airgap_bundle.core.text import count_text, size_text
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.push import Prepared, Pushed
     from airgap_bundle.boundary.verify import Verified
     from airgap_bundle.output.terminal import Terminal
-    from airgap_bundle.registry.server import RegistryServer
     from airgap_bundle.trust.decision import Decision, Step
     from airgap_bundle.trust.policy_model import Policy
 
@@ -41,6 +41,8 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     """Each check that was made, who signed, and what was not checked."""
     inventory, decision = verified.inventory, verified.decision
     not_checked = [*decision.not_checked, "whether it is newer than what a destination has; push asks that"]
+    if inventory.assumed:
+        not_checked.append(f"whether a destination has what it leaves out, {amount_text(inventory.assumed)}; push asks")
     if has_verdicts(inventory) and not verified.verdicts:
         not_checked.append(NOT_CHECKED_AGAIN)
     if terminal.json:
@@ -50,6 +52,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
                 "verdict": "accepted",
                 "bundle": bundle,
                 **_identity(verified),
+                **delta_record(verified.inventory),
                 **_trust_record(decision),
                 "steps": [_step_record(step) for step in steps],
                 "upstream": [one.record for one in verified.verdicts],
@@ -73,6 +76,7 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     terminal.show(f"bundle {verified.bundle_id}")
     terminal.show(f"policy {decision.policy_digest}")
     facts = [("policy", f"version {decision.policy_version}, entry {decision.entry!r}")]
+    facts += delta_facts(inventory)
     facts.append(("signed by", _signers(decision)))
     facts += [("overridden", f"--{used.option.value}: {used.reason}") for used in decision.overrides]
     terminal.show(pairs(facts, width=terminal.width))
@@ -94,17 +98,18 @@ def show_plan(prepared: Prepared, terminal: Terminal) -> None:
                 "version": 1,
                 "destination": plan.destination,
                 **_identity(verified),
+                **delta_record(verified.inventory),
                 **_trust_record(verified.decision),
                 "upstream": [one.record for one in verified.verdicts],
                 "uploads": [
                     {"digest": move.digest, "size": move.size, "to": move.missing[0], "mounts": list(move.missing[1:])}
                     for move in plan.blobs
-                    if move.missing and not move.held
+                    if move.missing and not move.source
                 ],
                 "mounts": [
-                    {"digest": move.digest, "size": move.size, "to": list(move.missing)}
+                    {"digest": move.digest, "size": move.size, "from": move.source, "to": list(move.missing)}
                     for move in plan.blobs
-                    if move.missing and move.held
+                    if move.missing and move.source
                 ],
                 "uploadBytes": plan.upload_bytes,
                 "tags": [
@@ -129,7 +134,7 @@ def show_plan(prepared: Prepared, terminal: Terminal) -> None:
     ]
     terminal.show(table(("TAG", "NOW", "WILL BE"), rows, width=terminal.width))
     moving = sum(1 for move in plan.tags if move.changes)
-    mounts = sum(len(move.missing) - (0 if move.held else 1) for move in plan.blobs if move.missing)
+    mounts = sum(len(move.missing) - (0 if move.source else 1) for move in plan.blobs if move.missing)
     terminal.show(
         closing_line(
             "Would push to",
@@ -153,6 +158,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
                 "bundle": bundle,
                 "destination": receipt.destination,
                 **_identity(verified),
+                **delta_record(verified.inventory),
                 **_trust_record(verified.decision),
                 "upstream": [one.record for one in verified.verdicts],
                 "receipt": receipt.id,
@@ -196,6 +202,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
     )
     facts = [
         ("blobs", blobs),
+        *([("base", f"{amount_text(inventory.assumed)} were inside already")] if inventory.assumed else []),
         ("tags", f"{count_text(pushed.tags_moved, 'tag')} moved"),
         ("signed by", _signers(verified.decision)),
         *([("upstream", _publishers(verified))] if verified.verdicts else []),

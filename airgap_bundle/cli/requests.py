@@ -45,6 +45,7 @@ def read_request(
     hold: bool = False,
     only: Sequence[str] | None = None,
     sign_receipt: str | None = None,
+    deep: bool = False,
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
     from airgap_bundle.boundary.importing import ImportRequest  # noqa: PLC0415 - `verify` needs none of it
@@ -95,6 +96,7 @@ def read_request(
         hold=hold,
         only=tuple(only or ()),
         receipt_key=find_receipt_key(sign_receipt),
+        deep=deep,
         access=bundle_access(
             source,
             plain_http=connection.plain_http,

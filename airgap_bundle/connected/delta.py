@@ -1,4 +1,4 @@
-"""Leaves out of a bundle what the bases say is inside: layers and files, never documents or configs.
+"""Leaves out of a bundle what the bases say is inside: layers and files, never documents, configs or signatures.
 
 The same contents and the same bases leave out the same, in whatever order the bases are named, so two people who build
 a delta get one bundle id.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text, printable
 from airgap_bundle.transfer.bases import BaseKind, find_common_ground
+from airgap_bundle.trust.provenance import PROVENANCE_LAYER
+from airgap_bundle.trust.upstream_evidence import candidates_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,8 +61,8 @@ def leave_out(contents: Contents, lock: Lock, bases: Sequence[Base], report: Rep
         return contents, WHOLE
     listed = tuple(base.listing(lambda images: _blobs_of(contents, images)) for base in bases)
     ground = find_common_ground(listed, lock.name)
-    always = _always(contents)
-    assumed = tuple(blob for blob in contents.blobs if blob.digest not in always and ground.has(blob))
+    optional = _optional(contents)
+    assumed = tuple(blob for blob in contents.blobs if blob.digest in optional and ground.has(blob))
     for message in _remarks(lock, listed, ground, contents, assumed):
         report(Remark(severity=Severity.WARNING, message=message))
     gone = {blob.digest for blob in assumed}
@@ -78,15 +80,23 @@ def _digests_of(documents: Iterable[Document]) -> Iterator[Digest]:
     return (blob.digest for document in documents for blob in document.blobs)
 
 
-def _always(contents: Contents) -> frozenset[Digest]:
-    """What travels in any case: documents, configs, and the indexes that are kept as evidence."""
+def _optional(contents: Contents) -> frozenset[Digest]:
+    """What need not travel: layers and files, but for those in which a signature of a publisher may be.
+
+    The inside judges signatures before anything is at its destination, by what the bundle holds.
+    """
     found: set[Digest] = set()
-    for item, documents in contents.entries:
-        found.update(document.descriptor.digest for document in documents)
-        found.update(document.config.digest for document in documents if document.config is not None)
-        if item.original is not None:
-            found.add(item.original)
-    return frozenset(found)
+    always: set[Digest] = set()
+    for _, documents in contents.entries:
+        for document in documents:
+            always.add(document.descriptor.digest)
+            always.update(candidate.layer.digest for candidate in candidates_in(document))
+            always.update(layer.digest for layer in document.layers if layer.media_type == PROVENANCE_LAYER)
+            if document.config is not None:
+                always.add(document.config.digest)
+            found.update(layer.digest for layer in document.layers)
+    # An index that was rewritten is kept as evidence, and so are the signatures over it: nothing points to them.
+    return frozenset(found - always - {item.original for item in contents.items if item.original is not None})
 
 
 def _blobs_of(contents: Contents, images: frozenset[Digest]) -> Mapping[Digest, int]:

@@ -49,12 +49,21 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlobMove:
-    """One blob and the repositories that need it, in the order of first use. `held` are those that have it already."""
+    """One blob and the repositories that need it, in the order of first use. `held` are those that have it already.
+
+    `elsewhere` is another repository of the same registry that has it, "" where none is known or needed.
+    """
 
     digest: Digest
     size: int
     repositories: tuple[str, ...]
     held: frozenset[str] = frozenset()
+    elsewhere: str = ""
+
+    @property
+    def source(self) -> str:
+        """A repository of the registry that has it, to mount it from; "" where it has to be sent."""
+        return next((name for name in self.repositories if name in self.held), self.elsewhere)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -90,12 +99,12 @@ class PushPlan:
     @property
     def upload_bytes(self) -> int:
         """Bytes that will be sent: each blob that no repository of the destination holds, once."""
-        return sum(move.size for move in self.blobs if not move.held)
+        return sum(move.size for move in self.blobs if not move.source)
 
     @property
     def upload_count(self) -> int:
         """How many blobs will be sent."""
-        return sum(1 for move in self.blobs if not move.held)
+        return sum(1 for move in self.blobs if not move.source)
 
 
 def anchor_of(bundle_id: Digest, document: Digest) -> str:
