@@ -47,16 +47,16 @@ class Medium(Protocol):
 class FileMedium:
     """A bundle in one regular file, opened once: what was checked is what is sent, whatever happens to its name.
 
-    Safe to use from several threads.
+    Safe to use from several threads. Without `follow` a link is no bundle (`HostError`).
     """
 
     seekable = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow: bool = True) -> None:
         self.name = str(path)
         try:
             # Without O_NONBLOCK opening a FIFO that nobody writes to would wait for ever.
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError("AB-USAGE-FILE", f"there is no bundle {path}", hint="check the path") from error
         except OSError as error:
@@ -70,6 +70,8 @@ class FileMedium:
                 "AB-BUNDLE-NOT-A-FILE", f"{path} is not a regular file", hint="pass a bundle, or - for standard input"
             )
         self.size: int | None = status.st_size
+        # Tells this file from any other, whatever it is called.
+        self.identity = (status.st_dev, status.st_ino, status.st_size)
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """One positioned read."""

@@ -12,7 +12,7 @@ from airgap_bundle.bundle.layout import END_BYTES, padding_of
 from airgap_bundle.core.errors import HostError
 
 if TYPE_CHECKING:
-    from airgap_bundle.bundle.writer import PartialFile
+    from airgap_bundle.bundle.writer import GrowingFile
 
 
 class OrderedWriter(Protocol):
@@ -34,7 +34,7 @@ class OrderedWriter(Protocol):
 class OrderedFile:
     """A growing file that is only ever written at its end, for file systems without holes; starts at `position`."""
 
-    def __init__(self, file: PartialFile, position: int) -> None:
+    def __init__(self, file: GrowingFile, position: int) -> None:
         self._file = file
         self._position = position
 

@@ -44,7 +44,7 @@ def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
         descriptor = os.open(bundle, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in _READ_ONLY:
-            return _add_beside(bundle, signature)
+            return add_beside(bundle, signature)
         raise cannot_write(bundle, error) from error
     try:
         # Two people who sign at the same moment would write to the same place. Where there are no locks, they may.
@@ -56,7 +56,7 @@ def add_signature(bundle: Path, signature: SignatureFile) -> Path | None:
         try:
             writes = plan_addition(area, signature)
         except InvalidValueError:
-            return _add_beside(bundle, signature)
+            return add_beside(bundle, signature)
         for write in writes:
             os.pwrite(descriptor, write.data, area_at + write.at)
             os.fdatasync(descriptor)
@@ -114,7 +114,8 @@ def _read_regular(path: Path) -> bytes:
         return bytes(buffer[: medium.read_at(0, buffer)])
 
 
-def _add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
+def add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
+    """Add one in `NAME.signatures/`; where it went, or None where the same key had signed before."""
     directory = beside(bundle)
     target = directory / signature.name
     scratch = directory / f".{signature.name}.{os.getpid()}"

@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import resource
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from airgap_bundle.core.errors import HostError
@@ -37,8 +38,72 @@ def partial_path(out: Path) -> Path:
     return out.with_name(out.name + ".partial")
 
 
-class PartialFile:
-    """`OUT.partial`, locked against a second writer. Any thread may write; offsets never overlap."""
+class GrowingFile(ABC):
+    """A bundle while it grows, in one file or in several. Any thread may write; offsets never overlap."""
+
+    out: Path
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How long it is now."""
+
+    @abstractmethod
+    def resize(self, total_bytes: int) -> None:
+        """Be `total_bytes` long; what is there stays."""
+
+    @abstractmethod
+    def check_space(self, total_bytes: int) -> None:
+        """`HostError` with the numbers where the file system cannot hold the whole bundle."""
+
+    @abstractmethod
+    def check_size(self, total_bytes: int) -> None:
+        """`HostError` where neither the file system nor the limits of this process allow a file that long."""
+
+    @abstractmethod
+    def keeps_holes(self) -> bool:
+        """Whether this file system stores nothing for what was never written; asked of an empty file."""
+
+    @abstractmethod
+    def write_at(self, offset: int, *parts: bytes | memoryview) -> None:
+        """Write all of the parts, one behind the other, from `offset` on."""
+
+    @abstractmethod
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill the front of `buffer` with what stands there now."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Everything written so far is on the medium when this returns."""
+
+    @abstractmethod
+    def publish(self) -> None:
+        """Give what is finished its name. Nothing that exists is replaced (`HostError`)."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
+
+    def reset(self, total_bytes: int) -> None:
+        """Forget what an earlier run left, and be `total_bytes` long, all of them zero."""
+        self.resize(0)
+        self.resize(total_bytes)
+
+    def blob_sink(self, extent: Extent, *, held: int = 0) -> RegionSink:
+        """Where the data of one blob go, with its header; the first `held` bytes of them are there and not written."""
+        return RegionSink(self, extent, held)
+
+    def held_source(self, extent: Extent, count: int) -> HeldSource:
+        """The first `count` bytes of a blob's data as they are in the file now: unverified."""
+        return HeldSource(self, extent.data_at, count)
+
+
+class PartialFile(GrowingFile):
+    """`OUT.partial`, locked against a second writer."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -50,10 +115,10 @@ class PartialFile:
         """How long it is now."""
         return os.fstat(self._fd).st_size
 
-    def reset(self, total_bytes: int) -> None:
-        """Forget what an earlier run left, and be `total_bytes` long, all of them zero."""
-        self._attempt(os.ftruncate, self._fd, 0)
-        self.resize(total_bytes)
+    @property
+    def allocated_bytes(self) -> int:
+        """How much of it the file system has found room for."""
+        return os.fstat(self._fd).st_blocks * 512
 
     def resize(self, total_bytes: int) -> None:
         """Be `total_bytes` long; what is there stays."""
@@ -61,13 +126,15 @@ class PartialFile:
 
     def check_space(self, total_bytes: int) -> None:
         """`HostError` with the numbers where the file system cannot hold the whole bundle."""
-        status = os.fstatvfs(self._fd)
-        free = status.f_bavail * status.f_frsize
-        needed = total_bytes - os.fstat(self._fd).st_blocks * 512
+        self.check_free(self.out, total_bytes - self.allocated_bytes)
+
+    def check_free(self, out: Path, needed: int) -> None:
+        """`HostError` where the file system of this file has no room for `needed` bytes of `out`."""
+        free = free_bytes(self._fd)
         if needed > free:
             raise HostError(
                 "AB-HOST-SPACE",
-                f"{self.out} needs {size_text(needed)} more, and {size_text(free)} are free on {self.out.parent}",
+                f"{out} needs {size_text(needed)} more, and {size_text(free)} are free on {out.parent}",
                 hint="free some space, or write to another disk",
             )
 
@@ -115,14 +182,6 @@ class PartialFile:
             if count:
                 pending[0] = pending[0][count:]
 
-    def blob_sink(self, extent: Extent, *, held: int = 0) -> RegionSink:
-        """Where the data of one blob go, with its header; the first `held` bytes of them are there and not written."""
-        return RegionSink(self, extent, held)
-
-    def held_source(self, extent: Extent, count: int) -> HeldSource:
-        """The first `count` bytes of a blob's data as they are in the file now: unverified."""
-        return HeldSource(self, extent.data_at, count)
-
     def read_at(self, offset: int, size: int) -> bytes:
         """What stands there now; less at the end of the file."""
         return os.pread(self._fd, size, offset)
@@ -167,6 +226,12 @@ class PartialFile:
             return call(*args, **kwargs)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def free_bytes(place: int | Path) -> int:
+    """What an ordinary user may still write to a file system, named by a descriptor or a path on it."""
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize
 
 
 def _open_locked(path: Path) -> int:
@@ -227,7 +292,7 @@ def _busy(path: Path) -> HostError:
 class RegionSink:
     """The data of one extent, written in order with its header in front; the first `held` bytes are passed over."""
 
-    def __init__(self, file: PartialFile, extent: Extent, held: int = 0) -> None:
+    def __init__(self, file: GrowingFile, extent: Extent, held: int = 0) -> None:
         self._file = file
         self._extent = extent
         self._position = extent.data_at
@@ -263,7 +328,7 @@ class RegionSink:
 class HeldSource:
     """What a growing file holds of one blob, read from front to back."""
 
-    def __init__(self, file: PartialFile, offset: int, count: int) -> None:
+    def __init__(self, file: GrowingFile, offset: int, count: int) -> None:
         self.count = count
         self._file = file
         self._position = offset

@@ -23,6 +23,20 @@ Netrc = Annotated[
         "--netrc", envvar="AIRGAP_NETRC", metavar="FILE", help="Login for the URL of a bundle, instead of ~/.netrc."
     ),
 ]
+Media = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--media",
+        metavar="DIR",
+        help="Where more volumes are, in DIR or directly below it; repeatable.",
+    ),
+]
+WaitMedia = Annotated[
+    float,
+    typer.Option(
+        "--wait-media", metavar="SECONDS", min=0, help="Wait so long for each volume that is not there, without asking."
+    ),
+]
 S3Endpoint = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +61,8 @@ S3Ambient = Annotated[
 class BundleOptions:
     """What is given along with BUNDLE."""
 
+    media: Media = None
+    wait_media: WaitMedia = 0
     signatures: Signatures = None
     netrc: Netrc = None
     s3_endpoint: S3Endpoint = None

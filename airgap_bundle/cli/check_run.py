@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.volumes.naming import parse_volume_size
 from airgap_bundle.cli.failures import source_line
 from airgap_bundle.connected import building, checking
 from airgap_bundle.core.errors import DocumentError, UsageError
@@ -68,7 +69,7 @@ def wanted(
         allowed_hosts=allowed_hosts,
         discover=discover,
         readiness=readiness,
-        volume_bytes=checking.volume_bytes(volume_size) if volume_size else 0,
+        volume_bytes=parse_volume_size(volume_size) if volume_size else 0,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from airgap_bundle.cli.media import media_supply
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.core.oci import check_host
 from airgap_bundle.core.text import parse_size
@@ -76,7 +77,13 @@ def bundle_access(
         reporter=report,
     )
     store = StoreOptions(endpoint=given.s3_endpoint or "", ambient=given.s3_ambient)
-    return Access(options=options, netrc=given.netrc, store=store, signatures=given.signatures)
+    return Access(
+        options=options,
+        netrc=given.netrc,
+        store=store,
+        signatures=given.signatures,
+        media=media_supply(given.media, given.wait_media, report),
+    )
 
 
 def lone_bundle_access(given: LoneBundleOptions, report: Reporter) -> Access:

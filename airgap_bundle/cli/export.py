@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.cutting import VolumeSize, add_cutting, read_volume_size
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.kit import add_kit
 from airgap_bundle.cli.signing import IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
@@ -68,8 +69,9 @@ def plan(
         report=terminal.report,
     )
     with building.workshop(client, None, terminal.report) as shop:
-        lock = building.current_lock(project, shop, clock.now(), relock=relock)
-        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases)
+        now = clock.now()
+        lock = building.current_lock(project, shop, now, relock=relock)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases, now=now)
     export_text.show_plan(planned, terminal)
 
 
@@ -80,6 +82,8 @@ def plan(
     airgap-export build acme.yaml --sign gpg:release@example.com
     airgap-export build acme.yaml -o /media/stick/acme-1.0.0.tar \\
       --sign gpg:release@example.com
+    airgap-export build acme.yaml --volume-size fat32 \\
+      -o /media/stick/acme-1.0.0.tar --sign gpg:release@example.com
     airgap-export build acme.yaml -o - | ssh diode 'cat > acme.tar'
     airgap-export build acme.yaml --overlay customers/north.yaml
     airgap-export build acme.yaml --mirror docker.io=cache.example.com/hub
@@ -106,6 +110,7 @@ def build(
     overlay: options.Overlay = None,
     base: Base = None,
     no_docker_manifest: NoDockerManifest = False,
+    volume_size: VolumeSize = None,
     jobs: options.Jobs = None,
     limit_rate: options.LimitRate = None,
     *,
@@ -114,7 +119,8 @@ def build(
 ) -> None:
     """Fetch everything that the lock names, write it into one file, and sign it.
 
-    A lock that is missing is made. Interrupted, the same command goes on where it stopped.
+    A lock that is missing is made. Interrupted, the same command goes on where it stopped. With --volume-size the same
+    bytes go into OUT.001, OUT.002 and so on, with OUT.volumes.json and, for sha256sum -c, OUT.sha256.
     """
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.cli import clients, clock, export_text
@@ -132,15 +138,18 @@ def build(
         report=terminal.report,
         limit_rate=limit_rate,
     )
+    volume_bytes = read_volume_size(volume_size, output)
     out = StreamFile(terminal.claim_output().fileno()) if output == "-" else Path(output or project.default_name)
     with building.workshop(client, jobs, terminal.report) as shop:
-        lock = building.current_lock(project, shop, clock.now(), relock=relock)
-        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases)
-        built = building.build(project, planned, shop, out, signers)
+        now = clock.now()
+        lock = building.current_lock(project, shop, now, relock=relock)
+        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases, now=now)
+        built = building.build(project, planned, shop, out, signers, volume_bytes=volume_bytes)
     export_text.show_built(built, out, signers, watch.seconds, terminal)
 
 
 add_signing(app)
+add_cutting(app)
 
 
 @frame.command(

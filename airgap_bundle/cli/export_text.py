@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.cli.delta_text import amount, bases_record, delta_facts, delta_record, saving_text, show_delta_plan
 from airgap_bundle.core.text import size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import Inventory, Item
     from airgap_bundle.bundle.ordered import StreamFile
+    from airgap_bundle.connected.cutting import Cut
     from airgap_bundle.connected.export import Built, ExportPlan
     from airgap_bundle.connected.signing import Signer
     from airgap_bundle.core.content import Digest
@@ -100,6 +102,7 @@ def show_built(
                 "release": inventory.version,
                 "sequence": inventory.sequence,
                 "bundleBytes": plan.layout.total_bytes,
+                "volumes": built.volumes,
                 "existed": built.existed,
                 "resumedBytes": built.resumed_bytes,
                 **delta_record(inventory),
@@ -117,9 +120,42 @@ def show_built(
     if built.resumed_bytes:
         facts.append(("resumed", f"{size_text(built.resumed_bytes)} were there from an earlier run"))
     facts += delta_facts(inventory)
+    if built.volumes:
+        last = volume_name(Path(name).name, built.volumes)
+        facts.append(
+            ("volumes", f"{volume_name(Path(name).name, 1)} to {last[-3:]}; sha256sum -c {Path(name).name}.sha256")
+        )
     facts += [("signed by", signer.who) for signer in signers]
     if facts:
         say(pairs(facts, width=terminal.width))
+
+
+def show_cut(cut: Cut, seconds: float, terminal: Terminal) -> None:
+    """The volumes of a cut, and where they are."""
+    written = [one for one in cut.placed if not one.existed]
+    if terminal.json:
+        terminal.emit(
+            {
+                "version": 1,
+                "bundle": cut.name,
+                "bundleId": cut.bundle_id,
+                "bundleBytes": cut.total_bytes,
+                "volumes": cut.count,
+                "placed": [
+                    {"name": one.path.name, "directory": str(one.directory), "size": one.size, "existed": one.existed}
+                    for one in cut.placed
+                ],
+            }
+        )
+        return
+    rows = [
+        (one.path.name, size_text(one.size), str(one.directory), "was there" if one.existed else "written")
+        for one in cut.placed
+    ]
+    terminal.show(table(("VOLUME", "SIZE", "PLACE", ""), rows, width=terminal.width))
+    size = sum(one.size for one in written)
+    terminal.show(closing_line("Cut", cut.name, [(len(written), "volume")], size=size, seconds=seconds))
+    terminal.show(f"bundle {cut.bundle_id}")
 
 
 def show_signed(bundle: Path, added: Sequence[tuple[str, Path | None]], terminal: Terminal) -> None:

@@ -6,9 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.signatures import SignatureFile
-from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.bundle.writer import cannot_write
-from airgap_bundle.connected.signing import read_inventory_bytes
+from airgap_bundle.connected.signing import add_to_bundle, read_inventory_bytes
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, HostError, InvalidValueError, TrustError, UsageError
 from airgap_bundle.core.text import printable
@@ -61,7 +60,7 @@ def attach(
         _verify(received, inventory_raw, known, now)
         made.append(received)
     return tuple(
-        (one.unverified_who, add_signature(bundle, SignatureFile(name=one.name, data=one.data))) for one in made
+        (one.unverified_who, add_to_bundle(bundle, SignatureFile(name=one.name, data=one.data))) for one in made
     )
 
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from airgap_bundle.connected.building import Project, Workshop
 
 TITLES = {**{rule.code: rule.title for rule in RULES}, suppression.CODE: suppression.TITLE}
-# FAT32 takes no file of 4 GiB; a DVD of one layer holds this much.
-_MEDIA = {"fat32": 4 * 1024**3 - 1, "dvd": 4_700_000_000}
-_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,16 +91,6 @@ def check_codes(codes: Iterable[str]) -> None:
             raise UsageError(
                 "AB-USAGE-RULE", f"{code!r} is no rule", hint="rules are AGM001 and so on; AGM alone means all"
             )
-
-
-def volume_bytes(text: str) -> int:
-    """`fat32`, `dvd`, or a size such as `32GB`."""
-    if text.lower() in _MEDIA:
-        return _MEDIA[text.lower()]
-    number, unit = text[:-2], text[-2:].upper()
-    if unit in _UNITS and number.isascii() and number.isdigit() and 0 < int(number) < 1_000_000:  # noqa: PLR2004 - a sane medium
-        return int(number) * _UNITS[unit]
-    raise UsageError("AB-USAGE-VALUE", f"{text!r} is no size of a medium", hint="fat32, dvd, or such as 32GB")
 
 
 def _comments(path: Path) -> tuple[suppression.Suppression, ...]:

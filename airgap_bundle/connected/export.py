@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.inventory import BlobEntry, Item
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.bundle.reader import UnverifiedHead
+    from airgap_bundle.bundle.writer import GrowingFile
     from airgap_bundle.connected.contents import Contents
     from airgap_bundle.connected.fetching import Fetcher
     from airgap_bundle.connected.signing import Signer
@@ -68,11 +69,13 @@ class ExportPlan:
 class Built:
     """A bundle that was written. `existed`: it was there already. `resumed_bytes` were there from an earlier run.
 
-    `unverified_signatures` are the names of those that it had when it was there already, in it or beside it.
+    `volumes` is how many it has, 0 for one file. `unverified_signatures` are the names of those that it had when it was
+    there already, in it or beside it.
     """
 
     plan: ExportPlan
     existed: bool = False
+    volumes: int = 0
     resumed_bytes: int = 0
     unverified_signatures: tuple[str, ...] = ()
 
@@ -163,44 +166,60 @@ def build_file(
         _clear_away(out)
         return Built(plan=plan, existed=True, unverified_signatures=earlier)
     with ExitStack() as stack:
-        # 2.
         file = stack.enter_context(closing(PartialFile(out)))
         total = plan.layout.total_bytes
         journal = stack.enter_context(closing(Journal(journal_path(out), plan.bundle_id, total, held_bytes=file.size)))
-        if journal.is_new:
-            file.reset(0)
-        with _leaving_nothing_empty(file, journal):
-            file.check_size(total)
-            file.check_space(total)
-        in_order = 0 < file.size < total or (not file.size and not file.keeps_holes())
-        placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
-        waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
-        title = "Fetching"
-        left = sum(blob.size for blob in waiting)
-        fetcher.report(PhaseStarted(title=title, total_bytes=left, total_items=fetcher.count(waiting)))
-        # 3. to 5.
-        if in_order:
-            file.write_at(0, plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
-            _append_all(plan, placement, executor=executor, workers=workers)
-            fetcher.report(PhaseFinished(title=title))
-        else:
-            file.resize(total)
-            file.write_at(0, plan.head, signatures.build_area(()))
-            run_all(
-                [placement.job(blob) for blob in _largest_first(waiting)],
-                executor=executor,
-                workers=min(workers, max(1, len(waiting))),
-                cancellation=fetcher.cancellation,
-                abort=fetcher.sources.close,
-            )
-            placement.save()
-            fetcher.report(PhaseFinished(title=title))
-            made = [signer.sign(plan.inventory_raw) for signer in signers]
-            file.write_at(len(plan.head), signatures.build_area(made))
+        # 2. to 5.
+        resumed = write_growing(plan, file, journal, fetcher, signers, executor=executor, workers=workers)
         file.publish()
         journal.path.unlink(missing_ok=True)
-    finished_bytes = plan.inventory.total_bytes - sum(blob.size for blob in waiting)
-    return Built(plan=plan, resumed_bytes=finished_bytes + placement.reused_bytes)
+    return Built(plan=plan, resumed_bytes=resumed)
+
+
+def write_growing(
+    plan: ExportPlan,
+    file: GrowingFile,
+    journal: Journal,
+    fetcher: Fetcher,
+    signers: Sequence[Signer],
+    *,
+    executor: Executor,
+    workers: int,
+) -> int:
+    """Steps 2 to 5 of a build: everything but the final name. How many bytes were there from an earlier run."""
+    # 2.
+    total = plan.layout.total_bytes
+    if journal.is_new:
+        file.reset(0)
+    with _leaving_nothing_empty(file, journal):
+        file.check_size(total)
+        file.check_space(total)
+    in_order = 0 < file.size < total or (not file.size and not file.keeps_holes())
+    placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
+    waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
+    title = "Fetching"
+    left = sum(blob.size for blob in waiting)
+    fetcher.report(PhaseStarted(title=title, total_bytes=left, total_items=fetcher.count(waiting)))
+    # 3. to 5.
+    if in_order:
+        file.write_at(0, plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
+        _append_all(plan, placement, executor=executor, workers=workers)
+        fetcher.report(PhaseFinished(title=title))
+    else:
+        file.resize(total)
+        file.write_at(0, plan.head, signatures.build_area(()))
+        run_all(
+            [placement.job(blob) for blob in _largest_first(waiting)],
+            executor=executor,
+            workers=min(workers, max(1, len(waiting))),
+            cancellation=fetcher.cancellation,
+            abort=fetcher.sources.close,
+        )
+        placement.save()
+        fetcher.report(PhaseFinished(title=title))
+        made = [signer.sign(plan.inventory_raw) for signer in signers]
+        file.write_at(len(plan.head), signatures.build_area(made))
+    return plan.inventory.total_bytes - left + placement.reused_bytes
 
 
 def build_stream(
@@ -260,7 +279,7 @@ def _largest_first(blobs: Sequence[BlobEntry]) -> list[BlobEntry]:
 
 
 @contextmanager
-def _leaving_nothing_empty(file: PartialFile, journal: Journal) -> Iterator[None]:
+def _leaving_nothing_empty(file: GrowingFile, journal: Journal) -> Iterator[None]:
     """What is refused within, before anything was written, leaves no empty file behind."""
     try:
         yield

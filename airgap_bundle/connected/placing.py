@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.bundle.layout import Extent, Layout
-    from airgap_bundle.bundle.writer import PartialFile, RegionSink
+    from airgap_bundle.bundle.writer import GrowingFile, RegionSink
     from airgap_bundle.connected.fetching import Fetcher
     from airgap_bundle.core.content import Digest
     from airgap_bundle.transfer.journal import Journal
@@ -32,7 +32,7 @@ _NOTE_BYTES = 16 * 1024 * 1024
 class Placement:
     """A file that grows, its journal, and where everything goes."""
 
-    file: PartialFile
+    file: GrowingFile
     journal: Journal
     layout: Layout
     fetcher: Fetcher

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
+from airgap_bundle.bundle.volumes.checking import check_shape
+from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.core.content import Descriptor, new_buffer
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
 from airgap_bundle.transfer.opening import open_bundle
@@ -52,7 +54,7 @@ def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter, access:
         inventory = read_inventory(head, medium.name)
         reader = BundleReader(medium, head, inventory)
         reader.check_head()
-        reader.check_length()
+        check_shape(reader, head.bundle_id)
         if not medium.seekable:
             _read_stream(reader, report, check=check)
         elif check:
@@ -69,7 +71,7 @@ def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter, access:
 
 
 def _check_file(medium: Medium, reader: BundleReader, report: Reporter) -> None:
-    if isinstance(medium, FileMedium):
+    if isinstance(medium, FileMedium | JoinedMedium):
         medium.forget_cache()
     workers = max(2, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:

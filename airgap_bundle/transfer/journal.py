@@ -31,12 +31,16 @@ class Journal:
     `finished` is what an earlier run had flushed; `written` how many bytes of other blobs it had written, to be hashed
     again (`MAX_SIZE_BYTES` for all of them). `held_bytes` is the length of the growing file. Where it is shorter than
     the journal was kept for, but not empty, it grew in order and nothing of it is believed unseen; any other length
-    means that somebody has taken the file away and left the journal, and what that says is forgotten.
+    means that somebody has taken the file away and left the journal, and what that says is forgotten. `volume_bytes`
+    where the bundle is cut: a cut of another size is another undertaking.
     """
 
-    def __init__(self, path: Path, bundle_id: Digest, total_bytes: int, *, held_bytes: int | None = None) -> None:
+    def __init__(
+        self, path: Path, bundle_id: Digest, total_bytes: int, *, held_bytes: int | None = None, volume_bytes: int = 0
+    ) -> None:
         self.path = path
-        self._heading = f"{_HEADING} {bundle_id} {total_bytes}\n"
+        cut = f" {volume_bytes}" if volume_bytes else ""
+        self._heading = f"{_HEADING} {bundle_id} {total_bytes}{cut}\n"
         self.finished: frozenset[Digest] = frozenset()
         self.written: Mapping[Digest, int] = {}
         good = 0

@@ -1,4 +1,4 @@
-"""Opens what BUNDLE names, for every command that takes one: a file, `-` for standard input, or a URL."""
+"""Opens what BUNDLE names, for every command that takes one: a file, volumes, `-` for standard input, or a URL."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium, standard_input
 from airgap_bundle.bundle.signing import read_beside, read_directory
+from airgap_bundle.bundle.volumes.opening import find_places, open_volumes
+from airgap_bundle.bundle.volumes.supply import MediaSupply
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.transfer.remote.address import is_address, shown
 
@@ -66,6 +68,11 @@ def _open(bundle: str, access: Access | None) -> Iterator[OpenedBundle]:
 
         with open_remote(bundle, access) as remote:
             yield OpenedBundle(medium=remote)
+        return
+    places = find_places(bundle, access.media if access is not None else MediaSupply())
+    if places is not None:
+        with open_volumes(places) as volumes:
+            yield OpenedBundle(medium=volumes.medium, read_beside=volumes.read_beside)
         return
     path = Path(bundle)
     with closing(FileMedium(path)) as medium:

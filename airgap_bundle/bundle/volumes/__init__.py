@@ -1,0 +1,1 @@
+"""Volumes: the bytes of a bundle, cut into files that fit a medium. The bundle itself knows nothing of the cut."""

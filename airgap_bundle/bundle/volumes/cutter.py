@@ -1,0 +1,196 @@
+"""Where the volumes of a cut go, and the sink that takes a bundle from front to end and makes volumes of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.volumes.growing import check_no_strangers
+from airgap_bundle.bundle.volumes.naming import volume_name
+from airgap_bundle.bundle.volumes.table import MAX_TABLE_BYTES, VolumeEntry, VolumeHash
+from airgap_bundle.bundle.writer import PartialFile, cannot_write, free_bytes
+from airgap_bundle.core.content import new_buffer
+from airgap_bundle.core.errors import HostError, UsageError
+from airgap_bundle.core.text import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    """One volume and its directory. `existed`: a file of its name and length is there already."""
+
+    number: int
+    directory: Path
+    path: Path
+    size: int
+    existed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutPlan:
+    """The lengths of all volumes, and those that are to be written."""
+
+    name: str
+    sizes: tuple[int, ...]
+    placed: tuple[Placed, ...]
+
+
+def plan_cut(
+    name: str, sizes: tuple[int, ...], directories: Sequence[Path], only: range | None, *, extra_bytes: int
+) -> CutPlan:
+    """Fill one directory after another. `extra_bytes` lie on each medium besides the volumes.
+
+    `HostError` names what does not fit; `UsageError` what is in the way. Directories that are missing are made.
+    """
+    wanted = list(only or range(1, len(sizes) + 1))
+    if wanted[-1] > len(sizes):
+        raise UsageError(
+            "AB-USAGE-VALUE", f"there are {len(sizes)} volumes, and --only names {wanted[-1]}", hint="name fewer"
+        )
+    left = _free_by_device(directories, extra_bytes)
+    placed: list[Placed] = []
+    for directory in dict.fromkeys(directories):
+        check_no_strangers(directory / name, len(sizes))
+        device = directory.stat().st_dev
+        while len(placed) < len(wanted):
+            number = wanted[len(placed)]
+            one = _place(name, number, sizes[number - 1], directory)
+            if not one.existed:
+                if one.size > left[device]:
+                    break
+                left[device] -= one.size
+            placed.append(one)
+    if len(placed) < len(wanted):
+        raise _too_little_space(name, sizes, directories, wanted, len(placed))
+    with closing(PartialFile(placed[0].path)) as probe:
+        try:
+            probe.check_size(max(one.size for one in placed))
+        finally:
+            if not probe.size:
+                probe.discard()
+    return CutPlan(name=name, sizes=sizes, placed=tuple(placed))
+
+
+class VolumeCutter:
+    """Takes all bytes of a bundle in order; hashes every volume, writes those that the plan places.
+
+    A context manager: what is not finished when it is left keeps its growing name.
+    """
+
+    def __init__(self, plan: CutPlan) -> None:
+        self._plan = plan
+        self._placed = {one.number: one for one in plan.placed}
+        self._entries: list[VolumeEntry] = []
+        self._hash = VolumeHash()
+        self._file: PartialFile | None = None
+        self.number = 1
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the volume that is being written."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def write(self, data: memoryview, /) -> None:
+        """Take the next bytes."""
+        while data:
+            room = self._plan.sizes[self.number - 1] - self._hash.count
+            piece, data = data[:room], data[room:]
+            if self._file is not None:
+                self._file.write_at(self._hash.count, piece)
+            self._hash.update(piece)
+            if len(piece) == room:
+                self._end_volume()
+
+    def finish(self) -> tuple[VolumeEntry, ...]:
+        """What every volume is. Those that were there before are compared with it (`UsageError`)."""
+        for one in self._plan.placed:
+            if one.existed and _entry_of(one.path) != self._entries[one.number - 1]:
+                raise _in_the_way(one.path)
+        return tuple(self._entries)
+
+    def _open(self) -> None:
+        one = self._placed.get(self.number)
+        if one is not None and not one.existed:
+            self._file = PartialFile(one.path)
+            self._file.reset(0)
+
+    def _end_volume(self) -> None:
+        self._entries.append(self._hash.entry(volume_name(self._plan.name, self.number)))
+        if self._file is not None:
+            self._file.publish()
+            self._file.close()
+            self._file = None
+        self._hash = VolumeHash()
+        self.number += 1
+        if self.number <= len(self._plan.sizes):
+            self._open()
+
+
+def _entry_of(path: Path) -> VolumeEntry:
+    hashing, buffer = VolumeHash(), new_buffer()
+    with closing(FileMedium(path, follow=False)) as medium:
+        while count := medium.read_at(hashing.count, buffer):
+            hashing.update(buffer[:count])
+    return hashing.entry(path.name)
+
+
+def _place(name: str, number: int, size: int, directory: Path) -> Placed:
+    path = directory / volume_name(name, number)
+    existed = os.path.lexists(path)
+    if existed and (path.is_symlink() or not path.is_file() or path.stat().st_size != size):
+        raise _in_the_way(path)
+    return Placed(number=number, directory=directory, path=path, size=size, existed=existed)
+
+
+def _free_by_device(directories: Sequence[Path], extra_bytes: int) -> dict[int, int]:
+    """What each file system has room for; two directories on one share it."""
+    free: dict[int, int] = {}
+    for directory in directories:
+        try:
+            directory.mkdir(exist_ok=True)
+            device = directory.stat().st_dev
+            free.setdefault(device, free_bytes(directory))
+        except OSError as error:
+            raise cannot_write(directory, error) from error
+        free[device] -= extra_bytes + MAX_TABLE_BYTES // 8
+    return free
+
+
+def _too_little_space(
+    name: str, sizes: tuple[int, ...], directories: Sequence[Path], wanted: list[int], fitting: int
+) -> HostError:
+    rest = wanted[fitting:]
+    places = ", ".join(f"{directory} ({size_text(free_bytes(directory))} free)" for directory in directories)
+    needed = size_text(sum(sizes[number - 1] for number in rest))
+    hint = "name more media with -o DIR"
+    if fitting:
+        hint += f"; or write those that fit with --only {wanted[0]}-{wanted[fitting - 1]}, change the medium, and the "
+        hint += f"others with --only {rest[0]}-{rest[-1]}"
+    return HostError(
+        "AB-HOST-SPACE",
+        f"{len(rest)} of {len(wanted)} volumes ({needed}) do not fit on {places}: {volume_name(name, rest[0])} is the "
+        "first of them",
+        hint=hint,
+    )
+
+
+def _in_the_way(path: Path) -> UsageError:
+    return UsageError(
+        "AB-USAGE-OUTPUT-EXISTS",
+        f"{path} exists and is not that volume",
+        hint="move it away or choose another place: nothing is overwritten",
+    )
