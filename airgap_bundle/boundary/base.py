@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _MAX_PLACES = 8
 # Receipts that are looked through, newest first: years of a site.
 _MAX_RECEIPTS = 1000
+# Where these have named a place for every blob, older ones are not asked as well.
+_ENOUGH_RECEIPTS = 20
 # Bundles that an error names; the rest is counted.
 _SHOWN = 3
 _LABEL_DIGITS = 12
@@ -53,7 +55,9 @@ class Memory:
     def places(self, wanted: Collection[Digest]) -> dict[Digest, list[str]]:
         """Repositories of the same registry that are said to have these blobs, by their full names."""
         found: dict[Digest, list[str]] = {}
-        for place, receipt in self._receipts():
+        for number, (place, receipt) in enumerate(self._receipts()):
+            if number >= _ENOUGH_RECEIPTS and len(found) == len(wanted):
+                break
             for one in receipt.content:
                 for blob in one.blobs:
                     if blob.digest in wanted:

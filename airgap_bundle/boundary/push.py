@@ -18,6 +18,7 @@ from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.preflight import check_writable
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
+from airgap_bundle.boundary.reading_back import open_there
 from airgap_bundle.boundary.receipt import receipt_id
 from airgap_bundle.boundary.receipt_json import dump_receipt, receipt_repository
 from airgap_bundle.boundary.receipt_making import below, make_receipt
@@ -301,7 +302,7 @@ class Push:
             is_at_hand = reader.medium.seekable and not isinstance(reader.medium, Distant)
             if is_at_hand and layer.digest in reader.layout.extents:
                 return reader.open_blob(layer.digest)
-            return self.registry.open_blob(repository, layer.digest, layer.size)
+            return open_there(self.registry, str(self.destination), repository, layer.digest, layer.size)
 
         with stage(self.files_to, prepared.plan.targets, open_blob) as staged:
             staged.check()
@@ -335,7 +336,7 @@ class Push:
         )
         # A stream has to pass in any case; of a file nothing is read where nothing is sent.
         is_work = plan.upload_count > 0 or not reader.medium.seekable
-        expect_blobs(reader, (move.digest for move in plan.blobs if move.missing and not move.held))
+        expect_blobs(reader, (move.digest for move in plan.blobs if move.missing and not move.source))
         title = "Sending"
 
         def abort() -> None:

@@ -12,9 +12,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.presence import lost
+from airgap_bundle.boundary.reading_back import open_there
 from airgap_bundle.bundle.distant import Distant
-from airgap_bundle.core.content import BytesSource, ContentMismatchError, copy_verified
+from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
 from airgap_bundle.transfer.reading import Nowhere
@@ -203,26 +203,7 @@ class Uploader:
         is_at_hand = self.reader.medium.seekable and not isinstance(self.reader.medium, Distant)
         if is_at_hand and move.digest in self.reader.layout.extents:
             return open_source
-        return lambda: self._open_there(move, source)
-
-    @contextmanager
-    def _open_there(self, move: BlobMove, repository: str) -> Iterator[Source]:
-        """A blob as the destination itself has it; `RegistryError` where it is gone, or damaged there."""
-        try:
-            stream = self.registry.open_blob(repository, move.digest, move.size)
-        except RegistryError as error:
-            if self.registry.has_blob(repository, move.digest, move.size):
-                raise
-            raise lost(self.plan.destination, repository, move.digest) from error
-        with stream:
-            try:
-                yield stream
-            except ContentMismatchError as error:
-                raise RegistryError(
-                    "AB-REGISTRY-CONTENT",
-                    f"{self.plan.destination} sends other bytes for {move.digest} of {repository} than it should",
-                    hint="its storage is damaged; airgap-import drift --deep finds what else is",
-                ) from error
+        return lambda: open_there(self.registry, self.plan.destination, source, move.digest, move.size)
 
     def _once(self, move: BlobMove, buffer: memoryview) -> OpenSource:
         """A blob of a stream can be read once; a small one is kept so that an upload can start anew.

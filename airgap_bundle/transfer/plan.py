@@ -128,6 +128,7 @@ def plan_targets(
     """
     targets = []
     names: dict[tuple[str, str], Item] = {}
+    assumed = frozenset(entry.digest for entry in inventory.assumed)
     for item in inventory.items:
         repository = join_repository(prefix, path_map.apply(item.path))
         other = names.setdefault((repository, item.tag), item) if item.tag else item
@@ -140,6 +141,7 @@ def plan_targets(
         documents = tuple(children_first(_documents_of(item, load)))
         target = Target(item=item, repository=repository, anchor=anchor_of(bundle_id, item.digest), documents=documents)
         _check_listed(inventory, target)
+        _check_carried(assumed, target)
         targets.append(target)
     _check_subjects(targets)
     return tuple(targets)
@@ -222,4 +224,15 @@ def _check_listed(inventory: Inventory, target: Target) -> None:
                 "AB-BUNDLE-INCOMPLETE",
                 f"the bundle lacks {blob.digest} ({blob.size} bytes), a part of {target.item.source}",
                 hint="the bundle is incomplete although it is signed; ask whoever built it for a new one",
+            )
+
+
+def _check_carried(assumed: frozenset[Digest], target: Target) -> None:
+    """A delta leaves out layers and files only, so that what an image is can be read from it alone."""
+    for document in target.documents:
+        if document.config is not None and document.config.digest in assumed:
+            raise BundleError(
+                "AB-BUNDLE-INCOMPLETE",
+                f"the bundle leaves out the config {document.config.digest} of {target.item.source}, and may not",
+                hint="the bundle was put together wrongly although it is signed; ask whoever built it for a new one",
             )
