@@ -20,9 +20,11 @@ from airgap_bundle.core.oci import Reference
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text
 from airgap_bundle.discovery import archive
+from airgap_bundle.discovery.chart import make_chart
 from airgap_bundle.discovery.charts import discover_archive
 from airgap_bundle.discovery.discover import discover_workload
 from airgap_bundle.discovery.finds import Certainty, Discovery, Find
+from airgap_bundle.discovery.key_trials import find_settings
 from airgap_bundle.manifest.entries import ImageEntry
 from airgap_bundle.manifest.locked import LockedDiscovery
 from airgap_bundle.manifest.patterns import matches
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from airgap_bundle.manifest.entries import ChartEntry, WorkloadEntry
     from airgap_bundle.manifest.locked import Lock, LockedItem
     from airgap_bundle.manifest.model import Manifest
+    from airgap_bundle.manifest.settings import Setting
 
 _LEGACY_LAYER = "application/tar+gzip"
 _MAX_VALUES_BYTES = 4 * 1024 * 1024
@@ -47,7 +50,10 @@ _MAX_SERVICES = 200
 
 @dataclass(kw_only=True, slots=True)
 class Bringing:
-    """One search. `wishes` are the images to resolve; `evidence` says for charts and images where they were found."""
+    """One search. `wishes` are the images to resolve; `evidence` says for charts and images where they were found.
+
+    `settings` says for charts, by source, which of their values name images.
+    """
 
     manifest: Manifest
     sources: Sources
@@ -56,6 +62,7 @@ class Bringing:
     earlier: Lock | None
     wishes: list[Wish] = field(default_factory=list)
     evidence: dict[tuple[str, str], list[LockedDiscovery]] = field(default_factory=dict)
+    settings: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
 
     def run(self, items: Sequence[LockedItem]) -> None:
         """Look through every chart that was locked, and every workload."""
@@ -69,7 +76,14 @@ class Bringing:
 
     def attach(self, items: Sequence[LockedItem]) -> list[LockedItem]:
         """The items with what was found about them."""
-        return [replace(item, images=tuple(self.evidence.get((item.kind, item.source), ()))) for item in items]
+        return [
+            replace(
+                item,
+                images=tuple(self.evidence.get((item.kind, item.source), ())),
+                settings=self.settings.get(item.source, ()) if item.kind == "chart" else (),
+            )
+            for item in items
+        ]
 
     def _chart(self, chart: ChartEntry, item: LockedItem) -> None:
         directory = self.sources.directory
@@ -77,10 +91,12 @@ class Bringing:
             read_local(directory, name, chart.place, _MAX_VALUES_BYTES).decode("utf-8", "replace")
             for name in chart.values
         ]
-        found = discover_archive(self._package(chart, item), chart.source, values)
-        if found.scanned_only and (kept := self._earlier(item)):
+        package = self._package(chart, item)
+        found = discover_archive(package, chart.source, values)
+        if found.scanned_only and (kept := self._earlier(item)) is not None and kept.images:
             self._warn(chart.place, f"{chart.source} cannot be rendered here; its images stay as they were locked")
-            for discovery in kept:
+            self.settings[item.source] = kept.settings
+            for discovery in kept.images:
                 self._wish(_reference(discovery), chart.place, ("chart", chart.source), discovery.found)
             return
         wanted = {Certainty.RENDERED} | ({Certainty.SWITCH} if chart.images == "all" else set())
@@ -97,6 +113,8 @@ class Bringing:
                 )
             )
         self._take(finds, found, chart.place, ("chart", chart.source))
+        travelling = {find.reference for find in finds} | {image.reference for image in self.manifest.images}
+        self.settings[item.source] = find_settings(make_chart(archive.unpack(package)), values, travelling)
 
     def _workload(self, workload: WorkloadEntry) -> None:
         base = self.sources.directory.resolve()
@@ -160,11 +178,11 @@ class Bringing:
         )
         return [find for find in guesses if answers.get(find.image)]
 
-    def _earlier(self, item: LockedItem) -> tuple[LockedDiscovery, ...]:
+    def _earlier(self, item: LockedItem) -> LockedItem | None:
         for other in self.earlier.items if self.earlier is not None else ():
             if (other.kind, other.source, other.digest) == (item.kind, item.source, item.digest):
-                return other.images
-        return ()
+                return other
+        return None
 
     def _package(self, chart: ChartEntry, item: LockedItem) -> bytes:
         """The chart's `.tgz`."""
