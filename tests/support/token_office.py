@@ -160,7 +160,11 @@ def ask(
         headers["Authorization"] = Credentials(username=login[0], password=login[1], origin="a test").basic
     if bearer:
         headers["Authorization"] = f"Bearer {bearer}"
-    connection = http.client.HTTPConnection(address, timeout=10)
+    context = more.pop("context", None)
+    plain = http.client.HTTPConnection
+    connection = (
+        plain(address, timeout=10) if context is None else http.client.HTTPSConnection(address, context=context)
+    )
     try:
         connection.request(method, path, headers=headers, **more)
         answer = connection.getresponse()
