@@ -20,7 +20,7 @@ from support.trip import Trip, command_line, keys, make_trip, run
 from airgap_bundle.core.content import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.content import ImageContent
@@ -282,7 +282,8 @@ def test_the_provenance_of_a_chart_is_judged_by_a_key_of_the_policy(delivery: De
     delivery.demand(by_key(key, "**"))
     assert "no signature over it" in delivery.run("verify", bundle).text
     (trip.path / "app-1.0.0.tgz.prov").unlink()
-    bundle = trip.build("without.tar", "--relock")
+    assert trip.lock().status == 0
+    bundle = trip.build("without.tar")
     delivery.demand(demand(keys().stranger))
     assert "no signature over it" in delivery.run("verify", bundle).text
 
@@ -314,9 +315,7 @@ def test_the_word_of_whoever_made_the_lock_is_not_enough(delivery: Delivery, key
     delivery.beside(signed(delivery, other))
     trip = delivery.trip
     (trip.path / "cosign.pub").write_bytes(upstream.public_pem(other))
-    trip.manifest_of_images(
-        f"{trip.source.address}/acme/app:1.0", more=("verify: [{match: '**', key: cosign.pub}]",)
-    )
+    trip.manifest_of_images(f"{trip.source.address}/acme/app:1.0", more=("verify: [{match: '**', key: cosign.pub}]",))
     bundle = trip.build()
     delivery.demand(by_key(key))
     delivery.refused(bundle, "does not verify with the key")
@@ -412,6 +411,95 @@ def test_a_refused_push_sends_nothing_from_a_file_and_is_in_the_trail(delivery: 
     assert [(one["event"], one["details"]["code"]) for one in trail] == [("refused", REFUSED)]
 
 
+# -- a lock that was edited
+
+
+def _edited(delivery: Delivery, key: Any, change: Callable[[str], str]) -> Said:
+    """Lock with a rule, change the text of the lock, and build."""
+    trip = delivery.trip
+    (trip.path / "c.pub").write_bytes(upstream.public_pem(key))
+    reference = f"{trip.source.address}/acme/app:1.0"
+    trip.manifest_of_images(reference, more=("verify: [{match: '**', key: c.pub}]",))
+    assert trip.lock().status == 0
+    lock = trip.path / "acme.lock.yaml"
+    text = change(lock.read_text())
+    assert text != lock.read_text()
+    lock.write_text(text)
+    return run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "edited.tar")
+
+
+def _with(name: str, value: str) -> Callable[[str], str]:
+    return lambda text: re.sub(rf"(\b{name}: ).*", rf"\g<1>{value}", text, count=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (_with("by", "key sha256:" + "0" * 64), 3),
+        (_with("rule", "'ghcr.io/**'"), 3),
+        (_with("how", "sigstore bundle"), 3),
+        (_with("signature", "sha256:" + "0" * 64), 3),
+        (_with("payload", "sha256:" + "0" * 64), 3),
+        (lambda text: re.sub(r"    verdicts:\n(      .*\n)+", "", text), 3),
+    ],
+)
+def test_a_lock_that_says_something_else_than_its_evidence_builds_nothing(
+    delivery: Delivery, key: Any, change: Callable[[str], str], status: int
+) -> None:
+    delivery.beside(signed(delivery, key))
+    said = _edited(delivery, key, change)
+    assert (said.status, "explain AB-TRUST-UPSTREAM-LOCK" in said.text) == (status, True), said.text
+    assert not (delivery.trip.path / "edited.tar").exists()
+
+
+def test_a_verdict_that_no_rule_asks_for_is_refused(delivery: Delivery, key: Any) -> None:
+    trip = delivery.trip
+    assert trip.lock().status == 0
+    lock = trip.path / "acme.lock.yaml"
+    verdict = f"    verdicts:\n      - by: key sha256:{'0' * 64}\n        rule: '**'\n"
+    lock.write_text(re.sub(r"(    tag: [^\n]*\n)", rf"\g<1>{verdict}", lock.read_text(), count=1))
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "edited.tar")
+    assert (said.status, "explain AB-TRUST-UPSTREAM-LOCK" in said.text) == (3, True), said.text
+
+
+def test_a_signature_that_went_away_since_the_lock_was_made_stops_a_build(delivery: Delivery, key: Any) -> None:
+    signature = delivery.beside(signed(delivery, key))
+
+    def lose(text: str) -> str:
+        delivery.trip.source.registry.delete_manifest("acme/app", signature.digest)
+        return text + "\n"
+
+    said = _edited(delivery, key, lose)
+    assert (said.status, "explain AB-TRUST-UPSTREAM-LOCK" in said.text) == (3, True), said.text
+
+
+def test_a_lock_that_nobody_edited_builds_again_and_again(delivery: Delivery, key: Any) -> None:
+    delivery.beside(signed(delivery, key))
+    assert _edited(delivery, key, lambda text: text + "\n").status == 0
+
+
+def test_the_verdict_of_a_chart_is_made_again_from_its_provenance(delivery: Delivery) -> None:
+    trip, home = delivery.trip, keys().home
+    data = helm.package()
+    (trip.path / "app-1.0.0.tgz").write_bytes(data)
+    (trip.path / "app-1.0.0.tgz.prov").write_bytes(helm.provenance(home, keys().stranger, data))
+    (trip.path / "ring.gpg").write_text(home.public_key(keys().stranger))
+    trip.write_manifest("charts: [{chart: ./app-1.0.0.tgz, keyring: ring.gpg}]")
+    trip.build()
+    lock = trip.path / "acme.lock.yaml"
+    text = lock.read_text()
+    assert keys().stranger in text
+    for change in (text.replace(keys().stranger, keys().release), re.sub(r"    verdicts:\n(      .*\n)+", "", text)):
+        assert change != text
+        lock.write_text(change)
+        said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "edited.tar")
+        assert (said.status, "explain AB-TRUST-UPSTREAM-LOCK" in said.text) == (3, True), said.text
+    lock.write_text(text)
+    (trip.path / "ring.gpg").write_text(home.public_key(keys().release))
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "edited.tar")
+    assert said.status == 3, said.text
+
+
 # -- the policy
 
 
@@ -455,9 +543,7 @@ def test_a_key_of_a_publisher_can_be_revoked(delivery: Delivery, key: Any) -> No
     delivery.demand(by_key(key))
     fingerprint = Digest.of(_der(key)).encoded
     out = delivery.trip.path / "next.yaml"
-    said = run(
-        "airgap-import", "policy", "revoke", "--key", fingerprint, "-o", out, "--policy", delivery.trip.policy
-    )
+    said = run("airgap-import", "policy", "revoke", "--key", fingerprint, "-o", out, "--policy", delivery.trip.policy)
     assert said.status == 0, said.text
     assert f'publicKey: "{fingerprint}"' in out.read_text()
 

@@ -3,7 +3,7 @@
 They are where registries have them: in manifests under cosign's tag for the subject, and in those that refer to it.
 What cannot be attached to anything inside, because only a part of the signed index travels, lies in the bundle as plain
 blobs that a verdict names: the index (`original`), the manifest of the signature and its payload (FORMAT.md section
-5.3). All of it is as hostile as any other bytes until `trust.upstream_judging` has looked at it.
+5.4). All of it is as hostile as any other bytes until `trust.upstream_judging` has looked at it.
 
 From a file bytes are read when they are asked for. Of a stream they are kept while it passes, as `await_bytes` says.
 """

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.charts import open_part
+from airgap_bundle.connected.chart_parts import open_part
 from airgap_bundle.connected.confirming import confirm
 from airgap_bundle.connected.resolve import Wish
 from airgap_bundle.connected.stock import read_local

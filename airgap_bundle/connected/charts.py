@@ -6,7 +6,6 @@ says where they came from.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,11 @@ from airgap_bundle.connected.chart_package import (
     chart_document,
     read_chart,
 )
+from airgap_bundle.connected.chart_parts import open_part, supply_of
+from airgap_bundle.connected.chart_verdicts import keyring_verdict
 from airgap_bundle.connected.local_files import describe_local, is_local_directory, open_local
 from airgap_bundle.connected.stock import read_local
-from airgap_bundle.connected.supplies import FromDirectory, FromFile, FromWeb, Supply
+from airgap_bundle.connected.supplies import FromDirectory, Supply
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import AirgapError, DocumentError, InvalidValueError, RegistryError, TrustError
 from airgap_bundle.core.oci import check_repository
@@ -29,23 +30,20 @@ from airgap_bundle.trust.provenance import (
     MAX_PROVENANCE_BYTES,
     PROVENANCE_LAYER,
     check_package,
-    check_signature,
     parse_provenance,
 )
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from airgap_bundle.connected.chart_package import ChartPackage
     from airgap_bundle.connected.sources import Sources
     from airgap_bundle.connected.stock import Stock
-    from airgap_bundle.core.content import Source
     from airgap_bundle.core.oci import Document
     from airgap_bundle.core.report import Place, Reporter
     from airgap_bundle.manifest.entries import ChartEntry
 
-_MAX_KEYRING_BYTES = 1024 * 1024
 _SUFFIX = ".prov"
 
 
@@ -78,7 +76,7 @@ class ChartLocking:
             raise _unusable(entry, why)
         # 3.
         provenance, raw = self._provenance(entry, package, stock)
-        verdicts: tuple[dict[str, str], ...] = ()
+        verdicts: tuple[Mapping[str, str], ...] = ()
         if raw is not None:
             verdicts = self._check(entry, chart, package.digest, raw)
         elif entry.keyring:
@@ -136,17 +134,15 @@ class ChartLocking:
         part = LockedPart(source=source, digest=Digest.of(raw), media_type=PROVENANCE_LAYER, size=len(raw))
         return part, raw
 
-    def _check(self, entry: ChartEntry, chart: ChartPackage, digest: Digest, raw: bytes) -> tuple[dict[str, str], ...]:
+    def _check(
+        self, entry: ChartEntry, chart: ChartPackage, digest: Digest, raw: bytes
+    ) -> tuple[Mapping[str, str], ...]:
         try:
             provenance = parse_provenance(raw, f"{entry.source}{_SUFFIX}")
             check_package(provenance, chart.file_name, digest)
         except InvalidValueError as error:
             raise _unusable(entry, f"its provenance file does not fit: {error}") from error
-        if not entry.keyring:
-            return ()
-        keyring = read_local(self.sources.directory, entry.keyring, entry.place, _MAX_KEYRING_BYTES)
-        fingerprint = check_signature(provenance, keyring, now=self.now, name=entry.source)
-        return ({"method": "helm-provenance", "key": fingerprint, "keyring": entry.keyring},)
+        return keyring_verdict(entry, provenance, self.sources, now=self.now)
 
     def _remark(self, entry: ChartEntry, what: str) -> None:
         self.report(
@@ -195,27 +191,6 @@ def gather_chart(item: LockedItem, sources: Sources, place: Place) -> GatheredCh
         config=chart.config,
         supplies={part.digest: supply_of(part) for part in item.parts},
     )
-
-
-def supply_of(part: LockedPart) -> FromWeb | FromDirectory | FromFile:
-    """Where a part of a chart comes from."""
-    if "://" in part.source:
-        return FromWeb(part.source)
-    if part.source.endswith("/"):
-        return FromDirectory(part.source.removesuffix("/"), is_chart=True)
-    return FromFile(part.source)
-
-
-@contextmanager
-def open_part(part: LockedPart, stock: Stock, place: Place) -> Iterator[Source]:
-    """The bytes of a part, compared with the lock where they come from the cache."""
-    supply = supply_of(part)
-    if isinstance(supply, FromFile):
-        with open_local(stock.directory, supply.path, place) as source:
-            yield source
-    else:
-        with stock.open(supply, part.digest, part.size, place) as source:
-            yield source
 
 
 def _look_through(entry: ChartEntry, package: LockedPart, stock: Stock) -> ChartPackage:

@@ -7,13 +7,14 @@ from the same lock get the same inventory, and the same bundle id.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import BlobEntry, Item
 from airgap_bundle.connected.file_set import file_set
 from airgap_bundle.connected.files import file_supply
 from airgap_bundle.connected.supplies import FromArchive, FromMemory, FromRegistry, Supply
+from airgap_bundle.connected.upstream_carrying import CarriedEvidence, gather_evidence
 from airgap_bundle.connected.weight import Weight
 from airgap_bundle.core.closure import walk
 from airgap_bundle.core.errors import DocumentError, InvalidValueError, RegistryError
@@ -89,8 +90,8 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
         one = gathered[number]
         for entry, documents in one.entries:
             collector.add(entry, documents, one.supply)
-        if one.original is not None:
-            collector.evidence.append(one.original)
+        collector.evidence += one.evidence.documents
+        collector.loose += one.evidence.payloads
         collector.supplies.update(one.supplies)
     files = [item for item in lock.items if item.kind == "file"]
     if files:
@@ -103,22 +104,21 @@ def gather(lock: Lock, sources: Sources, executor: Executor, workers: int) -> Co
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Gathered:
-    """A locked item and what is attached to it, each with its documents; the index that was rewritten, if one was.
+    """A locked item and what is attached to it, each with its documents; and what travels only as evidence.
 
     Blobs come from `supply`, but for those that `supplies` has.
     """
 
     entries: tuple[tuple[Item, tuple[Document, ...]], ...]
     supply: Supply
-    original: Document | None = None
+    evidence: CarriedEvidence = field(default_factory=CarriedEvidence)
     supplies: Mapping[Digest, Supply] = field(default_factory=dict)
 
     @property
     def documents(self) -> Iterator[Document]:
         """Every document that it holds."""
         yield from (document for _, group in self.entries for document in group)
-        if self.original is not None:
-            yield self.original
+        yield from self.evidence.documents
 
 
 def _chart(item: LockedItem, sources: Sources) -> _Gathered:
@@ -154,8 +154,11 @@ def _fetch(item: LockedItem, sources: Sources) -> _Gathered:
             return rewritten
         return load(descriptor)
 
+    evidence = gather_evidence(item, lambda digest: sources.document(reference.host, reference.repository, digest))
+    if original is not None:
+        evidence = replace(evidence, index=original)
     try:
-        entries = [(_item(item, original), tuple(walk(item.descriptor, load_kept)))]
+        entries = [(_item(item, evidence.index), tuple(walk(item.descriptor, load_kept)))]
         for attachment in item.attached:
             entry = Item(
                 kind="attached",
@@ -177,7 +180,12 @@ def _fetch(item: LockedItem, sources: Sources) -> _Gathered:
             hint="make the lock again with airgap-manifest lock",
         ) from error
     supply = FromArchive(item.origin) if item.origin else FromRegistry(reference.host, reference.repository)
-    return _Gathered(entries=tuple(entries), supply=supply, original=original)
+    return _Gathered(
+        entries=tuple(entries),
+        supply=supply,
+        evidence=evidence,
+        supplies={blob.digest: supply for blob in evidence.payloads},
+    )
 
 
 def _item(item: LockedItem, original: Document | None) -> Item:
@@ -202,6 +210,7 @@ class _Collector:
     def __init__(self) -> None:
         self.supplies: dict[Digest, Supply] = {}
         self.evidence: list[Document] = []
+        self.loose: list[Descriptor] = []
         self._entries: list[tuple[Item, tuple[Document, ...]]] = []
         self._seen: set[tuple[str, str, Digest]] = set()
         self._sizes: dict[Digest, int] = {}
@@ -232,6 +241,8 @@ class _Collector:
                 self._place(layer)
         for document in self.evidence:
             self._place(document.descriptor)
+        for blob in self.loose:
+            self._place(blob)
         return Contents(
             entries=tuple(self._entries),
             blobs=tuple(BlobEntry(digest=digest, size=size) for digest, size in self._sizes.items()),

@@ -54,6 +54,13 @@ class Upstream:
         `TrustError` where a rule is not met: image, rule and reason. `RegistryError` where the registry cannot tell.
         `DocumentError` where an earlier lock, edited by somebody, names something that is no part of the index.
         """
+        return self._proven(item, reference)
+
+    def prove_again(self, item: LockedItem, reference: Reference) -> LockedItem:
+        """The same by those signatures alone that the verdicts of the item name; nothing else is looked for."""
+        return self._proven(item, reference, only_named=True)
+
+    def _proven(self, item: LockedItem, reference: Reference, *, only_named: bool = False) -> LockedItem:
         # 1.
         demands = [demand for demand in self.demands if demand.covers(reference)]
         if not demands:
@@ -64,7 +71,7 @@ class Upstream:
             _check_part(item, index)
         # 3.
         signed = item.original.digest if item.original is not None else item.digest
-        found = find_candidates(self.sources, reference, signed, _named(item))
+        found = find_candidates(self.sources, reference, signed, _named(item), only_earlier=only_named)
         # 4.
         look = _Look(sources=self.sources, reference=reference, signed=signed, candidates=found, contents={})
         verdicts = [look.verdict(demand, item.source) for demand in demands]

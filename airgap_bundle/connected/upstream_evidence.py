@@ -28,12 +28,18 @@ if TYPE_CHECKING:
 
 
 def find_candidates(
-    sources: Sources, reference: Reference, signed: Digest, earlier: Iterable[Digest] = ()
+    sources: Sources,
+    reference: Reference,
+    signed: Digest,
+    earlier: Iterable[Digest] = (),
+    *,
+    only_earlier: bool = False,
 ) -> tuple[Candidate, ...]:
     """Everything in the repository that may be a signature over `signed`, what is in the manifests `earlier` first.
 
     `earlier` may be gone from the tag, which moves whenever somebody adds a signature, and still be there by its
-    digest. Two people who sign one payload leave two layers with the same digest, so that layers are not compared.
+    digest; with `only_earlier` nothing else is looked for. Two people who sign one payload leave two layers with the
+    same digest, so that layers are not compared.
 
     `RegistryError` where the registry cannot tell; `TrustError` where there are more than can be looked at.
     """
@@ -45,7 +51,7 @@ def find_candidates(
         if document is not None:
             seen.add(digest)
             found += candidates_in(document)
-    for attachment in attached_to(registry, reference.repository, signed):
+    for attachment in () if only_earlier else attached_to(registry, reference.repository, signed):
         if attachment.digest in seen or (attachment.tag and not attachment.tag.endswith(SIGNATURE_SUFFIX)):
             continue
         seen.add(attachment.digest)

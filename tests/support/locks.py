@@ -50,4 +50,4 @@ def plan_of(manifest: Path) -> ExportPlan:
     project = building.open_project(manifest)
     assert project.lock is not None
     with building.workshop(options(), None, Recorder().events.append) as shop:
-        return building.plan_build(project, project.lock, shop, docker_manifest=True)
+        return building.plan_build(project, project.lock, shop, docker_manifest=True, now=NOW)
