@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 _READ_AT_MOST = 20
 
 
-def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receipt, ...]:
+def read_receipts(
+    registry: Registry, prefix: str, product: str, *, at_most: int = _READ_AT_MOST
+) -> tuple[Receipt, ...]:
     """The receipts of a product with the highest sequences. What is no receipt there is passed over."""
     repository = join_repository(prefix, receipt_repository(product))
     try:
@@ -41,7 +43,7 @@ def read_receipts(registry: Registry, prefix: str, product: str) -> tuple[Receip
             error.hint += f"; receipts are kept in {repository}: it has to exist, or DEST needs the path of a project"
         raise
     tags = [tag for tag in listed if _sequence(product, tag) >= 0]
-    newest = sorted(tags, key=lambda tag: _sequence(product, tag), reverse=True)[:_READ_AT_MOST]
+    newest = sorted(tags, key=lambda tag: _sequence(product, tag), reverse=True)[:at_most]
     return tuple(receipt for tag in newest if (receipt := _read(registry, repository, tag)) is not None)
 
 

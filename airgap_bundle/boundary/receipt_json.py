@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MAX_RECEIPT_BYTES = 64 * 1024 * 1024
 # The config of an artifact that has none (image specification 1.1, "Guidance for an Empty Descriptor").
 EMPTY_CONFIG = b"{}"
-_REPOSITORY = "airgap-receipts"
+RECEIPTS_REPOSITORY = "airgap-receipts"
 
 
 def dump_receipt(receipt: Receipt) -> bytes:
@@ -143,7 +143,7 @@ def read_receipt(raw: bytes, where: str) -> Receipt:
 
 def receipt_repository(product: str) -> str:
     """The repository below DEST that keeps the receipts of a product; each has its id as tag."""
-    return f"{_REPOSITORY}/{check_product(product)}"
+    return f"{RECEIPTS_REPOSITORY}/{check_product(product)}"
 
 
 def receipt_artifact(raw: bytes) -> tuple[Descriptor, Descriptor, Document]:

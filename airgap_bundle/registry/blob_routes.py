@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.content import Digest, new_buffer
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import check_repository
+from airgap_bundle.registry.directory import EntryKind
 from airgap_bundle.registry.wsgi import FileSlice, RefusedError, Reply, Request
 
 if TYPE_CHECKING:
@@ -30,8 +31,17 @@ _CONTENT_RANGE = re.compile(r"(?:bytes )?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]
 class BlobRoutes:
     """The handlers under `/v2/<name>/blobs/`."""
 
-    def __init__(self, storage: RegistryDirectory, uploads: Uploads, may_pull: Callable[[Request, str], bool]) -> None:
+    def __init__(
+        self,
+        storage: RegistryDirectory,
+        uploads: Uploads,
+        may_pull: Callable[[Request, str], bool],
+        *,
+        refreshes: bool,
+    ) -> None:
         self._storage = storage
+        # Whether somebody who asks for a blob may be about to push what needs it.
+        self._refreshes = refreshes
         # Whether whoever makes a request may read another repository.
         self._may_pull = may_pull
         self._uploads = uploads
@@ -40,6 +50,8 @@ class BlobRoutes:
     def read(self, request: Request, repository: str, rest: str) -> Reply:
         """GET and HEAD of a blob, as a whole or one range of it."""
         digest = _digest(rest)
+        if request.method == "HEAD" and self._refreshes:
+            self._storage.refresh(repository, digest, EntryKind.BLOB)
         file = self._storage.open_blob(repository, digest)
         size = self._storage.contents.size(digest)
         if file is None or size is None:
@@ -114,7 +126,9 @@ class BlobRoutes:
             check_repository(source)
         except InvalidValueError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "`from` is not a repository name") from error
-        if self._storage.blob_size(source, digest) is None or not self._may_pull(request, source):
+        if not self._may_pull(request, source) or not self._storage.refresh(source, digest, EntryKind.BLOB):
+            return False
+        if self._storage.blob_size(source, digest) is None:
             return False
         self._storage.link_blob(repository, digest)
         return True

@@ -6,6 +6,7 @@ Version 1 of the layout, as a whole:
     blobs/ALGORITHM/HH/HEX                           content; HH are the first two digits of HEX
     scratch/                                         what is being written; names here mean nothing
     uploads/                                         uploads under way (`uploads.py`)
+    collecting.lock                                  held while content is removed, shared while it is stored
     repositories/NAME/_blobs/ALGORITHM-HEX           empty: the repository holds this blob
     repositories/NAME/_manifests/ALGORITHM-HEX       media type: the repository holds this manifest
     repositories/NAME/_tags/TAG                      digest
@@ -23,21 +24,23 @@ import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core import strictjson
-from airgap_bundle.core.content import copy_verified
+from airgap_bundle.core.content import Digest, copy_verified
 from airgap_bundle.core.errors import HostError, InvalidValueError, RegistryError, UsageError
 from airgap_bundle.core.text import size_text
 from airgap_bundle.registry import durable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from io import FileIO
     from pathlib import Path
 
-    from airgap_bundle.core.content import Digest, Source
+    from airgap_bundle.core.content import Source
 
 LAYOUT_VERSION = 1
 _FORMAT = "airgap-bundle-registry"
 _VERSION_FILE = "registry.json"
+_COLLECTING_FILE = "collecting.lock"
 # The version file has two short members; anything near this size is something else.
 _MAX_VERSION_FILE_BYTES = 4096
 # What a fresh file system puts into its top directory.
@@ -138,8 +141,38 @@ class Contents:
 
     def adopt(self, descriptor: int, path: Path, digest: Digest) -> None:
         """Give a file whose digest has been checked its place. It has to be on this file system."""
-        with durable.host_errors(self.root, "store a blob"):
+        with durable.host_errors(self.root, "store a blob"), self.staying():
+            os.utime(descriptor)
             durable.publish(descriptor, path, self.path(digest))
+
+    def put_document(self, digest: Digest, raw: bytes) -> None:
+        """Store the bytes of a manifest, which have been found to have this digest."""
+        with durable.host_errors(self.root, "store a manifest"), self.staying():
+            durable.write_file(self.path(digest), raw, scratch=self.scratch)
+
+    def staying(self) -> AbstractContextManager[None]:
+        """For as long as it lasts nothing is collected: what is stored meanwhile is new to who collects."""
+        return durable.locked(self.root / _COLLECTING_FILE, shared=True)
+
+    def all_digests(self) -> Iterator[tuple[Digest, os.stat_result]]:
+        """Everything that is stored, in no order. What has gone meanwhile, or is not named by a digest, is left out."""
+        with durable.host_errors(self.root, "be looked through"):
+            for path in self._blobs.glob("*/??/*"):
+                with contextlib.suppress(InvalidValueError, FileNotFoundError):
+                    yield Digest(f"{path.parent.parent.name}:{path.name}"), path.stat()
+
+    def discard(self, digest: Digest, *, older_than: float) -> int:
+        """Remove the content of a digest unless it was stored since `older_than` (time of day); the bytes set free."""
+        path = self.path(digest)
+        with durable.host_errors(self.root, "remove a blob"), durable.locked(self.root / _COLLECTING_FILE):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                return 0
+            if found.st_mtime >= older_than:
+                return 0
+            path.unlink()
+        return found.st_size
 
 
 class _Sink:

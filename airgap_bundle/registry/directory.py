@@ -7,8 +7,10 @@ manifests only what `RegistryDirectory.put_manifest` is told.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.core import strictjson
@@ -19,7 +21,8 @@ from airgap_bundle.registry import durable
 from airgap_bundle.registry.contents import Contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from io import FileIO
     from pathlib import Path
 
@@ -35,6 +38,13 @@ class Attachment:
 
     subject: Digest
     descriptor: Mapping[str, Any]
+
+
+class EntryKind(StrEnum):
+    """What a repository holds, as its directories are called."""
+
+    BLOB = "_blobs"
+    MANIFEST = "_manifests"
 
 
 class RegistryDirectory:
@@ -78,6 +88,11 @@ class RegistryDirectory:
         with durable.host_errors(self.root, f"store the blob {digest}"):
             durable.touch(self._blob_entry(repository, digest))
 
+    def refresh(self, repository: str, digest: Digest, kind: EntryKind) -> bool:
+        """Let a blob or manifest count as used, if it is there: whoever asks for it may be about to rely on it."""
+        with durable.host_errors(self.root, f"look up {digest}"):
+            return durable.refresh(self._repository(repository) / kind / _entry_name(digest))
+
     def delete_blob(self, repository: str, digest: Digest) -> bool:
         """Take a blob out of a repository; `False` if it was not there. The content stays for the others."""
         with durable.host_errors(self.root, f"remove the blob {digest}"):
@@ -117,10 +132,12 @@ class RegistryDirectory:
         media_type: str,
         tags: Sequence[str] = (),
         attachment: Attachment | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Store a manifest, attach it to its subject, and move the tags to it, in this order.
 
-        `raw` has been found to have this digest. Readers see each tag on its old or its new manifest.
+        `raw` has been found to have this digest. Readers see each tag on its old or its new manifest. `check` raises
+        where the repository lacks what the manifest needs; from then on nothing of it is collected.
         """
         tag_files = [self._tag_entry(repository, tag) for tag in tags]
         scratch = self.contents.scratch
@@ -128,7 +145,9 @@ class RegistryDirectory:
             durable.host_errors(self.root, f"store the manifest {digest}"),
             durable.locked(self._repository(repository) / "_lock"),
         ):
-            durable.write_file(self.contents.path(digest), raw, scratch=scratch)
+            if check is not None:
+                check()
+            self.contents.put_document(digest, raw)
             durable.write_file(self._manifest_entry(repository, digest), media_type.encode("ascii"), scratch=scratch)
             if attachment is not None:
                 entry = self._attached_to(repository, attachment.subject) / _entry_name(digest)
@@ -177,6 +196,36 @@ class RegistryDirectory:
             return [strictjson.parse_object(raw, max_bytes=_MAX_REFERRER_BYTES) for raw in raws if raw is not None]
         except InvalidValueError as error:
             raise self._damaged(f"no descriptor among the referrers of {subject}") from error
+
+    # What is there and nothing needs
+
+    def entries(self, repository: str, kind: EntryKind) -> dict[Digest, float]:
+        """Every blob, or every manifest, of a repository, with the time at which it was last put there or asked for."""
+        place = self._repository(repository) / kind
+        found: dict[Digest, float] = {}
+        with durable.host_errors(self.root, f"look through {repository}"):
+            for name in _names(place):
+                with contextlib.suppress(InvalidValueError, FileNotFoundError):
+                    found[Digest(name.replace("-", ":", 1))] = (place / name).stat().st_mtime
+        return found
+
+    def at_rest(self, repository: str) -> AbstractContextManager[None]:
+        """For as long as it lasts no manifest and no tag of the repository changes."""
+        return durable.locked(self._repository(repository) / "_lock")
+
+    def take(self, repository: str, digest: Digest, kind: EntryKind, *, older_than: float) -> bool:
+        """Take a blob, or a manifest without tags, out of a repository unless it was used since; whether it is gone.
+
+        Only while the repository is `at_rest`.
+        """
+        place, name = self._repository(repository), _entry_name(digest)
+        with durable.host_errors(self.root, f"remove {digest} from {repository}"):
+            if not durable.take(place / kind / name, older_than=older_than, scratch=self.contents.scratch):
+                return False
+            if kind is EntryKind.MANIFEST:
+                for subject in _names(place / "_referrers"):
+                    durable.remove(place / "_referrers" / subject / name)
+        return True
 
     # Paths
 

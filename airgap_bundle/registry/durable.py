@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import HostError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Far below the time for which whatever was used lately is not collected.
+_FRESH_SECONDS = 900.0
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -93,13 +96,48 @@ def write_file(target: Path, data: bytes, *, scratch: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """Make sure that a file of no content exists."""
+    """Make sure that a file of no content exists, and is not old."""
     make_directory(path.parent)
+    while not refresh(path):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            sync_directory(path.parent)
+
+
+def refresh(path: Path) -> bool:
+    """Let a file count as used just now, so that `take` leaves it; `False` if it is not there.
+
+    What was used a moment ago is left as it is, and so is what may not be written to, where nothing is collected.
+    """
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
-    except FileExistsError:
-        return
+        if time.time() - path.stat().st_mtime > _FRESH_SECONDS:
+            os.utime(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+    return True
+
+
+def take(path: Path, *, older_than: float, scratch: Path) -> bool:
+    """Remove a name unless the file was written or refreshed since `older_than` (time of day); whether it is gone.
+
+    The name goes first and is given back to what turns out to be in use: whoever refreshes a file at the same moment
+    either is in time, or does not find it.
+    """
+    aside = scratch / f"taken-{secrets.token_hex(16)}"
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return True
+    gone = aside.stat().st_mtime < older_than
+    if not gone:
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(aside)
+    aside.unlink()
     sync_directory(path.parent)
+    return gone
 
 
 def remove(path: Path) -> bool:
@@ -113,12 +151,12 @@ def remove(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that `path` stands for, against other threads and other processes."""
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock that `path` stands for, against other threads and processes; `shared` with others who share it."""
     make_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

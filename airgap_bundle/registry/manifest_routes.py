@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, Document, check_tag, parse_document
+from airgap_bundle.registry.directory import EntryKind
 from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply, read_bounded, too_large
 
 if TYPE_CHECKING:
@@ -33,13 +34,18 @@ _COUNT = re.compile(r"[0-9]{1,9}")
 class ManifestRoutes:
     """The handlers of manifests and lists."""
 
-    def __init__(self, registry: DirectoryRegistry) -> None:
+    def __init__(self, registry: DirectoryRegistry, *, refreshes: bool) -> None:
         self._registry = registry
+        # Whether somebody who asks for a manifest may be about to push what needs it.
+        self._refreshes = refreshes
         self._storage = registry.storage
 
     def read(self, request: Request, repository: str, rest: str) -> Reply:
         """GET and HEAD of a manifest by tag or digest."""
-        held = self._storage.find_manifest(repository, _reference(rest))
+        reference = _reference(rest)
+        if request.method == "HEAD" and self._refreshes and isinstance(reference, Digest):
+            self._storage.refresh(repository, reference, EntryKind.MANIFEST)
+        held = self._storage.find_manifest(repository, reference)
         if held is None:
             raise _unknown_manifest()
         headers = [("Content-Type", held.media_type), ("Docker-Content-Digest", held.digest)]

@@ -79,8 +79,8 @@ class RegistryApplication:
         self._allow_push = allow_push
         self._admission = admission or Everybody()
         self._pages = dict(pages or {})
-        blobs = BlobRoutes(registry.storage, uploads, self._may_pull)
-        manifests = ManifestRoutes(registry)
+        blobs = BlobRoutes(registry.storage, uploads, self._may_pull, refreshes=allow_push)
+        manifests = ManifestRoutes(registry, refreshes=allow_push)
         read, push = manifests.read, manifests.push
         self._routes = (
             _route(r"/v2/?()()", GET=_version, HEAD=_version),

@@ -2,7 +2,7 @@
 
 `DirectoryRegistry` fulfils `Registry` without a network. It takes a manifest only when the repository holds everything
 that it names, keeps the exact bytes, and answers from files at every call, so that several processes may work on one
-directory. It collects no garbage: what is deleted is no longer visible, and its bytes stay.
+directory. What is deleted is no longer visible; its bytes stay until `collection` takes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.oci import FOREIGN_LAYER_TYPES, Document, parse_descriptor, parse_document
 from airgap_bundle.registry import durable
-from airgap_bundle.registry.directory import Attachment, RegistryDirectory
+from airgap_bundle.registry.directory import Attachment, EntryKind, RegistryDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,6 +45,8 @@ class DirectoryRegistry:
 
     def head_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:
         """Type, digest and size behind a tag or digest; `None` if there is none."""
+        if isinstance(reference, Digest):
+            self.storage.refresh(repository, reference, EntryKind.MANIFEST)
         return self.storage.find_manifest(repository, reference)
 
     def get_manifest(self, repository: str, reference: Digest | str) -> Document | None:
@@ -74,7 +76,6 @@ class DirectoryRegistry:
                 "AB-STORE-DIGEST",
                 f"{self.name} was asked to store a manifest of {repository} as {digest}, but its digest is {actual}",
             )
-        self._require_parts(repository, document)
         self.storage.put_manifest(
             repository,
             digest,
@@ -82,6 +83,7 @@ class DirectoryRegistry:
             media_type=document.descriptor.media_type,
             tags=tags,
             attachment=_attachment(document, digest),
+            check=lambda: self._require_parts(repository, document),
         )
 
     def delete_manifest(self, repository: str, digest: Digest) -> bool:
@@ -110,11 +112,12 @@ class DirectoryRegistry:
         found = self.storage.blob_size(repository, digest)
         if found is not None and found != size:
             raise self._wrong_size(repository, digest, size, found)
-        return found is not None
+        return found is not None and self.storage.refresh(repository, digest, EntryKind.BLOB)
 
     def mount_blob(self, repository: str, digest: Digest, source_repository: str) -> bool:
         """Take the blob over from another repository; `False` if that does not hold it."""
-        if self.storage.blob_size(source_repository, digest) is None:
+        is_there = self.storage.refresh(source_repository, digest, EntryKind.BLOB)
+        if not is_there or self.storage.blob_size(source_repository, digest) is None:
             return False
         self.storage.link_blob(repository, digest)
         return True

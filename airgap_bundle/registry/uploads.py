@@ -70,6 +70,13 @@ class Uploads:
             self._running[identifier] = _Running(algorithm)
         return identifier
 
+    def sweep(self) -> None:
+        """Remove what was abandoned, now."""
+        with durable.host_errors(self._contents.root, "sweep its uploads"):
+            durable.make_directory(self._directory)
+            self._last_sweep = 0.0
+            self._sweep()
+
     def count(self) -> int:
         """How many are under way."""
         with durable.host_errors(self._contents.root, "count its uploads"):
