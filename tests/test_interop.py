@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,26 +13,16 @@ from support.charts import needs_helm
 from support.helm import package, provenance
 from support.images import multi_arch_image, signed_referrer, single_image
 from support.registries import debian_registry
+from support.tools import containerd, short_directory, tool
 from support.trip import Trip, client, keys, make_trip
 
 from airgap_bundle.manifest.lock import parse_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.content import ImageContent
-
-_START_SECONDS = 20.0
-_CONTAINERD = """\
-version = 2
-root = "{home}/root"
-state = "{home}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-  address = "{home}/grpc"
-[ttrpc]
-  address = "{home}/ttrpc"
-"""
 
 pytestmark = pytest.mark.tools
 
@@ -51,24 +35,8 @@ def trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trip]:
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A directory with a short name: podman and containerd put sockets into theirs."""
-    path = Path(tempfile.mkdtemp(prefix="ab-", dir="/tmp"))
-    try:
+    with short_directory() as path:
         yield path
-    finally:
-        subprocess.run(["chmod", "-R", "u+rwX", str(path)], check=False, capture_output=True)
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def tool(program: str, *arguments: object, fails: bool = False) -> str:
-    """What the program prints, both channels in one; skips where it is not installed."""
-    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if path is None:
-        pytest.skip(f"{program} is not installed; tests/run installs it where it may")
-    command = [path, *map(str, arguments)]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert (result.returncode != 0) == fails, result.stdout
-    return result.stdout
 
 
 def mixed_bundle(trip: Trip) -> tuple[Path, dict[str, ImageContent]]:
@@ -101,27 +69,6 @@ def test_podman_loads_every_image_of_a_bundle(trip: Trip, short: Path) -> None:
     store = ("--storage-driver=vfs", f"--root={short}/root", f"--runroot={short}/run")
     said = tool("podman", *store, "load", "-q", "-i", bundle)
     assert [name for name in images if f"Loaded image: {name}" not in said] == []
-
-
-@contextmanager
-def containerd(home: Path) -> Iterator[Path]:
-    """A containerd of its own; the address to give to `ctr`. Only root can run one."""
-    program = shutil.which("containerd")
-    if program is None:
-        pytest.skip("containerd is not installed; tests/run installs it where it may")
-    if os.geteuid() != 0:
-        pytest.skip("only root can run a containerd of its own")
-    (home / "config.toml").write_text(_CONTAINERD.format(home=home))
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen([program, "--config", str(home / "config.toml")], stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not (home / "grpc").exists() and time.monotonic() < deadline and process.poll() is None:
-                time.sleep(0.05)
-            yield home / "grpc"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
 
 
 def test_containerd_imports_a_bundle_with_charts_and_files_in_it(trip: Trip, short: Path) -> None:
