@@ -95,8 +95,9 @@ class TokenAdmission:
     def _refused(self, error: TokenRefusedError, presented: Presented, wanted: Wanted) -> RefusedError:
         is_scope = error.reason is Reason.SCOPE
         key = {"reason": error.reason.value, "identity": error.name, "action": wanted.action.value}
-        # Only who is known may choose the name of a repository that goes into the trail.
-        key |= {"repository": wanted.repository or ""} if error.name else {}
+        # Only who has shown a token of ours may choose the name of a repository that goes into the trail.
+        is_known = bool(error.name) and error.reason is not Reason.CREDENTIAL
+        key |= {"repository": wanted.repository or ""} if is_known else {}
         self.recorder.note("token-refused", key, peer=presented.peer)
         problem = "insufficient_scope" if is_scope else "invalid_token"
         message = _NOT_GRANTED if is_scope else _REFUSED

@@ -4,7 +4,7 @@ A client that pulls an image asks a hundred times, and one that goes wrong asks 
 therefore an identity, a repository and an action within five minutes, and a refusal a reason, an identity and a
 repository within the same time. The first one is on disk before the client gets its answer; those after it are counted,
 and the count is written (`token-used` with `times`) when the five minutes are over, or the server stops. A server that
-is killed loses counts, never a first use.
+is killed, or cannot write any more, loses counts, never a first use.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.errors import AirgapError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.audit import Audit
 
 WINDOW = timedelta(minutes=5)
+_SWEEP = timedelta(seconds=30)
 # So many different things within five minutes are noted one by one; what is beyond is counted together, so that
 # somebody who tries all names fills neither the memory nor the disk.
 _MAX_OPEN = 4096
@@ -36,8 +35,11 @@ class _Window:
     event: str
     began: datetime
     details: dict[str, str]
+    # Set once the first record is on disk, or could not be written.
+    tried: threading.Event = field(default_factory=threading.Event)
+    is_told: bool = False
     more: int = 0
-    last: datetime | None = field(default=None)
+    last: datetime | None = None
 
 
 class Recorder:
@@ -56,10 +58,31 @@ class Recorder:
         `key` tells apart what is counted on its own; `details` are those of the first time. Raises `HostError` where
         the trail cannot be written, and then nothing may be done that it should have told.
         """
-        now = self._now()
+        while True:
+            now = self._now()
+            window, is_first, ended = self._enter(event, key, details, now)
+            if is_first:
+                self._tell(window, ended, now)
+                return True
+            self._write_counts(ended)
+            # Whoever comes second waits until the first is told: nothing is done before the trail knows of it.
+            window.tried.wait()
+            if window.is_told:
+                return False
+
+    def close(self) -> None:
+        """Write every count that is still open."""
         with self._lock:
-            ended = self._take_ended(now)
-            place = (event, tuple(sorted(key.items())))
+            left, self._open = list(self._open.values()), {}
+        self._write_counts(left)
+
+    def _enter(
+        self, event: str, key: Mapping[str, str], details: Mapping[str, str], now: datetime
+    ) -> tuple[_Window, bool, list[_Window]]:
+        """The window that it falls into, whether it is the first there, and the windows that are over."""
+        place = (event, tuple(sorted(key.items())))
+        with self._lock:
+            ended = self._take_ended(now, place)
             if place not in self._open and len(self._open) >= _MAX_OPEN:
                 key, details = {"reason": _TOO_MANY}, {}
                 place = (event, tuple(key.items()))
@@ -67,36 +90,34 @@ class Recorder:
             if window is not None:
                 window.more += 1
                 window.last = now
-            else:
-                self._open[place] = _Window(event=event, began=now, details={**key, **details})
-        for one in ended:
-            self._write_count(one)
-        if window is not None:
-            return False
+                return window, False, ended
+            window = self._open[place] = _Window(event=event, began=now, details={**key, **details})
+            return window, True, ended
+
+    def _tell(self, window: _Window, ended: list[_Window], now: datetime) -> None:
         try:
-            self._audit.append(event, at=now, details={**key, **details})
-        except AirgapError:
-            with self._lock:
-                self._open.pop(place, None)
-            raise
-        return True
+            self._write_counts(ended)
+            self._audit.append(window.event, at=now, details=window.details)
+            window.is_told = True
+        finally:
+            if not window.is_told:
+                with self._lock:
+                    self._open = {place: one for place, one in self._open.items() if one is not window}
+            window.tried.set()
 
-    def close(self) -> None:
-        """Write every count that is still open."""
-        with self._lock:
-            left, self._open = list(self._open.values()), {}
-        for one in left:
-            self._write_count(one)
+    def _take_ended(self, now: datetime, place: tuple[str, Key]) -> list[_Window]:
+        """The windows that are over: that of this place, and once in a while all of them."""
+        ended = [place]
+        if not timedelta(0) <= now - self._swept < _SWEEP:
+            self._swept = now
+            ended = list(self._open)
+        # A clock that was set back puts a window into the future, where it would stay for who knows how long.
+        ended = [one for one in ended if one in self._open and not timedelta(0) <= now - self._open[one].began < WINDOW]
+        return [self._open.pop(one) for one in ended]
 
-    def _take_ended(self, now: datetime) -> list[_Window]:
-        # Once in a while is enough; a clock that was set back makes every window of the future end at once.
-        if abs(now - self._swept) < WINDOW / 10:
-            return []
-        self._swept = now
-        ended = [place for place, window in self._open.items() if not window.began <= now < window.began + WINDOW]
-        return [self._open.pop(place) for place in ended]
-
-    def _write_count(self, window: _Window) -> None:
-        if window.more and window.last is not None:
-            details = {**window.details, "times": str(window.more), "last": window.last.isoformat(timespec="seconds")}
-            self._audit.append(window.event, at=self._now(), details=details)
+    def _write_counts(self, windows: list[_Window]) -> None:
+        for window in windows:
+            if window.more and window.last is not None:
+                last = window.last.isoformat(timespec="seconds")
+                details = {**window.details, "times": str(window.more), "last": last}
+                self._audit.append(window.event, at=self._now(), details=details)
