@@ -6,7 +6,6 @@ tried, by our process and by every program that it runs. Each is shown to see wh
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.namespace import without_network
 from support.registries import embedded_registry
 from support.site import REST, Site
 from support.trip import command_line, run
@@ -36,20 +36,9 @@ LURES = {
 LEAK = "import socket; s = socket.socket(); s.settimeout(0.2); s.connect_ex(('192.0.2.1', 9))"
 
 
-@functools.cache
-def unshare() -> tuple[str, ...]:
-    """How to start a command in an empty network namespace; empty where this machine does not allow it."""
-    for options in (("-n",), ("-rn",)):
-        if shutil.which("unshare") and not subprocess.run(["unshare", *options, "true"], check=False).returncode:
-            return ("unshare", *options)
-    return ()
-
-
 def isolated(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command where there is no network."""
-    if not unshare():
-        pytest.skip("this machine allows no network namespaces")
-    return execute([*unshare(), *command], environment)
+    return execute(without_network(*command), environment)
 
 
 def execute(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

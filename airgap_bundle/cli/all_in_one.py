@@ -26,7 +26,8 @@ airgap-bundle {__version__}, all three programs in one
   airgap export …     fetch, write and sign bundles: the outside
   airgap manifest …   what should travel
 
-airgap import --help goes on from here. A link to this file that is called airgap-import is that program.
+airgap import --help goes on from here. A link to this file that is called
+airgap-import is that program.
 """
 
 

@@ -6,6 +6,7 @@ Read off the metadata of what is installed, not resolved anew: a kit holds what 
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -47,9 +48,15 @@ class Package:
 def find_packages(targets: Sequence[Target], extras: Sequence[str]) -> tuple[Package, ...]:
     """Everything besides the toolkit itself, by name; what no target needs is not among it.
 
-    `UsageError` for an extra that there is not, `HostError` AB-KIT-ENVIRONMENT where something is not installed here,
-    or in a version that others refuse: then there is nothing that was tested.
+    `UsageError` for an extra that there is not, `HostError` AB-KIT-EXTRA without `packaging`, and AB-KIT-ENVIRONMENT
+    where something is not installed here, or in a version that others refuse: then there is nothing that was tested.
     """
+    if importlib.util.find_spec("packaging") is None:
+        raise HostError(
+            "AB-KIT-EXTRA",
+            "this toolkit was installed without what makes kits",
+            hint="pip install 'airgap-bundle[kit]'; the one executable makes none",
+        )
     _check_extras(extras)
     needed: dict[str, list[Target]] = {}
     for target in targets:

@@ -107,12 +107,12 @@ says "failed to map segment": set TMPDIR to a directory that allows programs.
 _FIRST = """\
 4. Verify and load the first bundle
 -----------------------------------
-gpgv has to be there (Debian, Ubuntu: package gpgv; RHEL: gnupg2). release.asc is
-the key that bundles are signed with; check its fingerprint like the one above.
+gpgv has to be there (Debian, Ubuntu: package gpgv; RHEL: gnupg2). release.asc
+is the key that bundles are signed with; check its fingerprint like that above.
 
     airgap-import policy init --openpgp release.asc -o policy.yaml
     airgap-import verify BUNDLE.tar --policy policy.yaml
-    airgap-import serve /srv/registry --allow-push &        # or your own registry
+    airgap-import serve /srv/registry --allow-push &      # or your own registry
     airgap-import push BUNDLE.tar 127.0.0.1:5000 --policy policy.yaml
 
 airgap-import --help goes on from here; airgap-import explain CODE prints the

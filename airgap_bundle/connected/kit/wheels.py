@@ -90,6 +90,8 @@ def download(pip: Sequence[str], wanted: Iterable[str], target: Target, director
     environment = {
         name: value for name, value in os.environ.items() if name not in {"PIP_REQUIRE_HASHES", "PIP_NO_BINARY"}
     }
+    # A temporary directory may be small; where the kit grows there has to be room anyway.
+    environment["TMPDIR"] = str(log.parent)
     with log.open("w+b") as said:
         status = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, env=environment
