@@ -1,4 +1,7 @@
-"""`explain CODE`: the page of an error or a rule, from inside the package, where there is no network."""
+"""`explain CODE` and `explain TOPIC`: pages of errors and rules, and guides; inside the package, so without a network.
+
+A page lies in `pages/<CODE>.md`, a guide in `guides/<TOPIC>.md`; a file that is put there is found.
+"""
 
 import difflib
 import textwrap
@@ -29,10 +32,22 @@ def page_text(code: str) -> str:
     known = page_codes()
     wanted = code.strip().upper()
     if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1)
+        spelled = {name.upper(): name for name in (*known, *guide_topics())}
+        near = [spelled[name] for name in difflib.get_close_matches(wanted, spelled, n=1)]
         hint = f"did you mean {near[0]}?" if near else "without a code, explain lists them all"
         raise UsageError("AB-USAGE-CODE", f"no page for the code '{printable(code[:_LONGEST_QUOTE])}'", hint=hint)
     return (_pages() / f"{wanted}.md").read_text(encoding="utf-8")
+
+
+def guide_topics() -> tuple[str, ...]:
+    """Every topic that has a guide, in order."""
+    names = (guide.name for guide in _guides().iterdir())
+    return tuple(sorted(name.removesuffix(".md") for name in names if name.endswith(".md")))
+
+
+def guide_text(topic: str) -> str:
+    """The guide on a topic of `guide_topics`."""
+    return (_guides() / f"{topic}.md").read_text(encoding="utf-8")
 
 
 def page_title(text: str) -> str:
@@ -43,16 +58,27 @@ def page_title(text: str) -> str:
 def add_explain(app: typer.Typer) -> None:
     """Give an app the command `explain`."""
 
-    @frame.command(app, "explain", examples=f"{app.info.name} explain AB-BUG\n{app.info.name} explain")
+    @frame.command(
+        app,
+        "explain",
+        examples=f"{app.info.name} explain AB-BUG\n{app.info.name} explain relocation\n{app.info.name} explain",
+    )
     def explain(
         code: Annotated[
-            str, typer.Argument(metavar="CODE", help="As it stands behind 'more:'; without one, all are listed.")
+            str,
+            typer.Argument(
+                metavar="CODE|TOPIC",
+                help="A code as it stands behind 'more:', or the topic of a guide; without one, all are listed.",
+            ),
         ] = "",
         *,
         terminal: Terminal,
     ) -> None:
-        """Print the page of an error or a rule: what happened, why, and what to do."""
-        if code:
+        """Print the page of an error or a rule: what happened, why, and what to do. Or a guide on a topic."""
+        topic = code.strip().lower()
+        if topic in guide_topics():
+            _show_guide(topic, terminal)
+        elif code:
             _show_page(code, terminal)
         else:
             _show_list(terminal)
@@ -66,12 +92,26 @@ def _show_page(code: str, terminal: Terminal) -> None:
         terminal.show(_wrapped(text.rstrip(), terminal.width))
 
 
+def _show_guide(topic: str, terminal: Terminal) -> None:
+    text = guide_text(topic)
+    if terminal.json:
+        terminal.emit({"topic": topic, "title": page_title(text), "text": text})
+    else:
+        terminal.show(_wrapped(text.rstrip(), terminal.width))
+
+
 def _show_list(terminal: Terminal) -> None:
+    guides = [(topic, page_title(guide_text(topic))) for topic in guide_topics()]
     titles = [(code, page_title(page_text(code))) for code in page_codes()]
     if terminal.json:
-        terminal.emit({"pages": [{"code": code, "title": title} for code, title in titles]})
+        terminal.emit(
+            {
+                "guides": [{"topic": topic, "title": title} for topic, title in guides],
+                "pages": [{"code": code, "title": title} for code, title in titles],
+            }
+        )
     else:
-        terminal.show(table(("CODE", "WHAT"), titles, width=terminal.width))
+        terminal.show(table(("TOPIC OR CODE", "WHAT"), [*guides, *titles], width=terminal.width))
 
 
 def _wrapped(text: str, width: int | None) -> str:
@@ -83,6 +123,10 @@ def _wrapped(text: str, width: int | None) -> str:
         paragraph if "\n" in paragraph else textwrap.fill(paragraph, columns, break_long_words=False)
         for paragraph in text.split("\n\n")
     )
+
+
+def _guides() -> resources.abc.Traversable:
+    return resources.files("airgap_bundle").joinpath("guides")
 
 
 def _pages() -> resources.abc.Traversable:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What nobody reads to its end; the files have all of it in their comments, and JSON has it too.
 _MOST_SHOWN = 20
+_MOST_OTHERS = 3
 
 
 def show_nothing(consumers: Sequence[Consumer], remarks: Sequence[str], terminal: Terminal) -> None:
@@ -57,7 +58,7 @@ def show_relocation(
                     }
                     for consumer, result in done.outputs.items()
                 ],
-                "others": list(done.moves.others),
+                "others": list(done.others),
                 "leftovers": list(leftovers),
             }
         )
@@ -70,6 +71,9 @@ def show_relocation(
             terminal.say(f"{consumer}: {result.use}")
         else:
             terminal.say(f"nothing for {consumer} in {count_text(len(done.moves.receipts), 'receipt')}")
+    if done.others:
+        more = f" and {len(done.others) - _MOST_OTHERS} more" if len(done.others) > _MOST_OTHERS else ""
+        terminal.say(f"no images, so in none of these files: {', '.join(done.others[:_MOST_OTHERS])}{more}")
     if done.files:
         terminal.say("hint: airgap-import explain relocation tells more, and of Argo CD, Flux, Kyverno, Talos and KinD")
 

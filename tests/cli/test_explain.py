@@ -41,11 +41,26 @@ def test_a_page_in_json_has_its_title(capsys: pytest.CaptureFixture[str]) -> Non
 def test_without_a_code_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("explain") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == list(explain.page_codes())
+    assert [line.split()[0] for line in lines[1:]] == [*explain.guide_topics(), *explain.page_codes()]
     assert run("explain", "--format", "json") == 0
     pages = json.loads(capsys.readouterr().out)["pages"]
     assert [page["code"] for page in pages] == list(explain.page_codes())
     assert all(page["title"] for page in pages)
+
+
+def test_a_topic_has_a_guide(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "relocation" in explain.guide_topics()
+    assert run("explain", " Relocation") == 0
+    assert capsys.readouterr().out == explain.guide_text("relocation")
+    assert run("explain", "relocation", "--format", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["topic"], document["text"]) == ("relocation", explain.guide_text("relocation"))
+    assert run("explain", "relocatoin") == 2
+    assert "hint: did you mean relocation?" in capsys.readouterr().err
+    assert run("explain", "--format", "json") == 0
+    guides = json.loads(capsys.readouterr().out)["guides"]
+    assert [guide["topic"] for guide in guides] == list(explain.guide_topics())
+    assert all(guide["title"] for guide in guides)
 
 
 def test_an_unknown_code_is_wrong_usage_with_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,14 +32,19 @@ def helm(moves: Moves) -> Output:
     """A file for each chart that has a value to set."""
     files: list[Made] = []
     unplaced: list[Unplaced] = []
+    told: set[str] = set()
     for chart, name in zip(moves.charts, _names(moves.charts), strict=True):
         overlay = _Overlay(chart, moves)
         for setting in sorted(chart.settings, key=_order):
             overlay.take(setting)
         unplaced += [Unplaced(what=f"{chart.name} {chart.tag}", why=note) for note in overlay.notes]
+        told |= overlay.told
         if overlay.values:
             text = header(moves.receipts, [f"{chart.source}, version {chart.tag}", *overlay.notes])
             files.append(Made(path=f"{name}.values.yaml", data=(text + yamlout.dump(overlay.values)).encode()))
+    if moves.charts:
+        rest = [one for one in moves.images if str(one.source) not in told]
+        unplaced += [Unplaced(what=str(one.source), why="no value of a chart names it") for one in rest]
     return Output(files=tuple(files), unplaced=tuple(unplaced), use=_USE if files else "")
 
 
@@ -83,9 +88,10 @@ class _Overlay:
             self._by_name.setdefault(one.source.name, []).append(one)
         self._guessed = False
         self.values: dict[str, Any] = {}
+        self.told: set[str] = set()
         self._notes: dict[str, None] = {}
         if not chart.settings:
-            self._note("nothing is known of its values: the lock was made without Helm, or by an earlier version")
+            self._note("nothing is known of its values: its lock is of an earlier version, or did not look for images")
 
     @property
     def notes(self) -> list[str]:
@@ -97,6 +103,8 @@ class _Overlay:
         """One setting."""
         if setting.form is Form.FIXED:
             self._note(f"no value sets {setting.text}, which {setting.at} names")
+            moved = self._moved(setting)
+            self.told |= {str(moved.source)} if moved else set()
             return
         keys = keys_of(setting.at)
         if setting.form is Form.LIST:
@@ -109,6 +117,7 @@ class _Overlay:
                 self._note(f"{'.'.join(keys)} names {setting.text}, which did not travel")
                 return
             self._guessed |= not setting.proof
+            self.told.add(str(moved.source))
             self._set(keys, self._value(setting.form, moved))
 
     def _value(self, form: Form, moved: Moved) -> str:

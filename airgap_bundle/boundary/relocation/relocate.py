@@ -64,6 +64,12 @@ class Relocation:
         found = {made.path: made for output in self.outputs.values() for made in output.files}
         return tuple(made for _, made in sorted(found.items()))
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What came in and is no image, so that clusters ask for it in ways of their own."""
+        charts = () if Consumer.HELM in self.outputs else tuple(f"chart {one.source}" for one in self.moves.charts)
+        return (*charts, *self.moves.others)
+
     def unplaced(self, consumer: Consumer) -> tuple[Unplaced, ...]:
         """What the format of a consumer cannot say."""
         return (*self.moves.unreadable, *self.outputs[consumer].unplaced)
