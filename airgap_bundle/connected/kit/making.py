@@ -171,6 +171,7 @@ def _fetch(
         wanted = [str(package) for package in (*packages, installer) if goal in package.targets]
         wheels.download(pip, wanted, goal, directory, work / "pip.log")
     report(PhaseFinished(title=title))
+    wheels.shorten_names(directory, goals)
     return wheels.read_wheels(directory, (*packages, installer))
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _RETRIES = 2
 # The end of what pip said, where its error is.
 _MAX_LOG_BYTES = 256 * 1024
+# A tar without extensions holds no longer names, nor do many DVDs; kits travel in both.
+_LONGEST_NAME = 100
 _PIECE_BYTES = 1024 * 1024
 _LONGEST_QUOTE = 300
 _UNREACHABLE = re.compile(
@@ -133,6 +135,21 @@ def _last_error(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return printable((errors or lines or ["it said nothing"])[-1])[:_LONGEST_QUOTE]
+
+
+def shorten_names(directory: Path, targets: Sequence[Target]) -> None:
+    """Give wheels with a very long name a shorter one; what is in them, and so their hash, stays.
+
+    A wheel is named after every platform that it runs on. Those that no target asks for are left out of the name.
+    """
+    for path in sorted(directory.iterdir()):
+        if len(path.name) <= _LONGEST_NAME:
+            continue
+        front, _, platforms = path.name.removesuffix(".whl").rpartition("-")
+        there = platforms.split(".")
+        kept = {next((tag for tag in target.tags if tag in there), "") for target in targets} - {""}
+        if kept:
+            path.rename(directory / f"{front}-{'.'.join(sorted(kept))}.whl")
 
 
 def read_wheels(directory: Path, packages: Sequence[Package]) -> tuple[Wheel, ...]:
