@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from support.site import IDENTITY, ISSUER, Site
 from support.trip import run
 
+from airgap_bundle.core.content import Digest
 from airgap_bundle.trust import keys
 from airgap_bundle.trust.received import KnownKeys, receive
 
@@ -92,6 +94,17 @@ def test_a_signature_of_another_bundle_is_noticed(site: Site) -> None:
     bundle = parts.signed_by(lambda _: site.who.signatures(["alice"], other.inventory_bytes)).write(site.path / "x.tar")
     done = check(site, bundle)
     assert (done.returncode, "BAD signature" in done.stderr) == (1, True)
+
+
+@pytest.mark.tools("gpg")
+def test_of_a_delta_all_that_it_holds_is_checked(site: Site) -> None:
+    parts = site.parts()
+    *kept, layer = parts.inventory.blobs
+    parts = replace(parts, blobs={blob.digest: parts.blobs[blob.digest] for blob in kept})
+    base = Digest.of(b"an earlier bundle")
+    parts = parts.with_inventory(blobs=tuple(kept), assumed=(layer,), base=(base,))
+    done = check(site, site.bundle("alice", parts=parts))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "complete"), done.stderr
 
 
 @pytest.mark.tools("cosign")
