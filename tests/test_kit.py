@@ -18,7 +18,7 @@ import pytest
 from support.index import use_stand_ins
 from support.namespace import unshare, without_network
 from support.site import REST, Site
-from support.trip import Said, keys, run, start
+from support.trip import Said, keys, make_trip, run, start
 
 from airgap_bundle import __version__
 
@@ -173,6 +173,17 @@ def test_a_kit_installs_with_pip_and_nothing_else(kit: Path, tmp_path: Path) -> 
     done = install(kit, tmp_path / "environment")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "environment" / "bin" / "airgap-import").exists()
+
+
+@pytest.mark.tools("sha256sum")
+def test_the_next_kit_crosses_inside_a_bundle(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_trip(tmp_path, monkeypatch) as trip:
+        shutil.copytree(kit, tmp_path / "kit")
+        trip.write_manifest("files:", "  - {path: kit, as: kit}")
+        said = trip.push(trip.build(), "", "--files-to", tmp_path / "out")
+    assert said.status == 0, said.err
+    assert content(tmp_path / "out" / "kit") == content(kit)
+    assert check_sums(tmp_path / "out" / "kit").returncode == 0
 
 
 # --- Refusals -------------------------------------------------------------------------------------------------------
