@@ -230,7 +230,7 @@ class PartialFile(GrowingFile):
 
 def free_bytes(place: int | Path) -> int:
     """What an ordinary user may still write to a file system, named by a descriptor or a path on it."""
-    status = os.statvfs(place)
+    status = os.fstatvfs(place) if isinstance(place, int) else os.statvfs(place)
     return status.f_bavail * status.f_frsize
 
 
