@@ -163,7 +163,13 @@ def _keys(
     from airgap_bundle.cli import clock, token_requests, token_text
 
     token_requests.check_keys_options(
-        rotate=rotate, overlap=overlap, compromised=compromised, consumer=consumer, output=output, realm=realm
+        rotate=rotate,
+        overlap=overlap,
+        compromised=compromised,
+        consumer=consumer,
+        output=output,
+        realm=realm,
+        service=service,
     )
     now = clock.now()
     office = Office.open(state, keys)

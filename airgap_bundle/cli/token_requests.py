@@ -8,8 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.tokens import exporting
+from airgap_bundle.boundary.tokens.identities import check_service
 from airgap_bundle.boundary.tokens.issuing import Issued, Issuer, Wish
 from airgap_bundle.boundary.tokens.lifetimes import MAX_ONCE_LIFE, parse_end, parse_life
+from airgap_bundle.boundary.tokens.realm import check_realm
 from airgap_bundle.boundary.tokens.scopes import parse_grant
 from airgap_bundle.boundary.tokens.signed_claims import MAX_TOKEN_CHARACTERS
 from airgap_bundle.core.errors import HostError, InvalidValueError, UsageError
@@ -118,7 +120,7 @@ def read_token(path: Path) -> str:
 
 
 def check_keys_options(
-    *, rotate: bool, overlap: str, compromised: bool, consumer: object, output: Path | None, realm: str
+    *, rotate: bool, overlap: str, compromised: bool, consumer: object, output: Path | None, realm: str, service: str
 ) -> None:
     """Refuse options that exclude or need each other."""
     complaints = (
@@ -134,6 +136,12 @@ def check_keys_options(
     for is_wrong, message, hint in complaints:
         if is_wrong:
             raise UsageError("AB-TOKEN-OPTION", message, hint=hint)
+    with options_of_person():
+        # Before anything is rotated.
+        check_service(service)
+        parse_life(overlap or "0")
+        if realm:
+            check_realm(realm)
 
 
 def changed_ring(office: Office, now: datetime, *, rotate: bool, overlap: str, compromised: bool) -> KeyRing:
@@ -141,9 +149,7 @@ def changed_ring(office: Office, now: datetime, *, rotate: bool, overlap: str, c
     if compromised:
         return office.keys.replace(now)
     if rotate:
-        with options_of_person():
-            length = parse_life(overlap) if overlap else MAX_ONCE_LIFE
-        return office.keys.rotate(now, length)
+        return office.keys.rotate(now, parse_life(overlap) if overlap else MAX_ONCE_LIFE)
     return office.keys.ready(now).ring
 
 
@@ -153,9 +159,6 @@ def export(
     """Write what a registry needs; where it is. Nothing where nothing was asked for."""
     if consumer is None or output is None:
         return ()
-    with options_of_person():
-        if str(consumer) == "docker-registry":
-            found = exporting.for_docker_registry(ring, now, realm=realm, service=service)
-        else:
-            found = exporting.as_key_set(ring, now)
-    return found.write(output)
+    if str(consumer) == "docker-registry":
+        return exporting.for_docker_registry(ring, now, realm=realm, service=service).write(output)
+    return exporting.as_key_set(ring, now).write(output)

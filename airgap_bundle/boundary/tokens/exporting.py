@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.tokens.claims import ISSUER
+from airgap_bundle.boundary.tokens.identities import check_service
+from airgap_bundle.boundary.tokens.realm import check_realm
 from airgap_bundle.boundary.tokens.signed_claims import public_jwk
-from airgap_bundle.core.errors import HostError, UsageError
+from airgap_bundle.core.errors import HostError
 from airgap_bundle.registry.durable import sync_directory
-from airgap_bundle.registry.origin import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,16 +65,10 @@ def key_set(ring: KeyRing, now: datetime) -> bytes:
 def for_docker_registry(ring: KeyRing, now: datetime, *, realm: str, service: str) -> Export:
     """Certificates, the key set, and what to put into the configuration of Docker's registry, version 2 and 3.
 
-    `realm` is the address of the token endpoint as clients see it. Raises `UsageError` where that is no address.
+    `realm` is the address of the token endpoint as clients see it. Raises `InvalidValueError` for what is none.
     """
-    try:
-        parse_url(realm)
-    except ValueError as error:
-        raise UsageError(
-            "AB-TOKEN-OPTION",
-            f"not the address of a token endpoint: {error}",
-            hint="such as --realm https://registry.internal:5443/token",
-        ) from error
+    check_realm(realm)
+    check_service(service)
     certificates = "".join(key.certificate_pem for key in ring.accepted(now))
     configuration = f"""\
 # Into the configuration of the registry (config.yml). The files that it names

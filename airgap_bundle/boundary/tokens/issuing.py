@@ -122,13 +122,14 @@ class Issuer:
 
     def revoke(self, name: str, reason: str, now: datetime) -> Identity:
         """The identity, of which nothing counts from now on. Revoking twice changes nothing."""
+        check_note(reason)
 
         def change(found: Identity | None) -> Identity:
             if found is None:
                 raise unknown_error(name)
             if found.revoked is not None:
                 return found
-            self.audit.append("token-revoked", at=now, details={**facts(found), "reason": check_note(reason)})
+            self.audit.append("token-revoked", at=now, details={**facts(found), "reason": reason})
             return replace(found, revoked=now, reason=reason)
 
         if self.identities.find(name) is None:

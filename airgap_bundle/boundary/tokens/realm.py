@@ -34,10 +34,8 @@ class Realm:
 
     def __post_init__(self) -> None:
         """Refuse what no client could go to."""
-        if self.fixed and ('"' in self.fixed or "\\" in self.fixed):
-            raise InvalidValueError(f"not the address of a token endpoint: {self.fixed[:120]!r}")
         if self.fixed:
-            parse_url(self.fixed)
+            check_realm(self.fixed)
 
     def __call__(self, presented: Presented) -> str:
         """The address."""
@@ -45,6 +43,17 @@ class Realm:
             return self.fixed
         scheme = "https" if self.is_tls else "http"
         return f"{scheme}://{_host(presented.host) or self.address()}{PATH}"
+
+
+def check_realm(realm: str) -> str:
+    """`realm` if clients can go there, else `InvalidValueError`."""
+    try:
+        parse_url(realm)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"not the address of a token endpoint, {realm[:120]!r}: {error}") from error
+    if '"' in realm or "\\" in realm:
+        raise InvalidValueError(f"not the address of a token endpoint: {realm[:120]!r}")
+    return realm
 
 
 def _host(unverified: str) -> str:
