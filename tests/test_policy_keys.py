@@ -91,6 +91,24 @@ ELSEWHERE = {
     "products.*.hold": "tests/boundary",
     "products.*.hold.wait": "tests/boundary",
     "products.*.hold.approvals": "tests/boundary",
+    **{
+        f"products.*.upstream{key}": "tests/test_upstream_import.py"
+        for key in (
+            "",
+            ".match",
+            ".keyless",
+            ".keyless.identity",
+            ".keyless.identityPattern",
+            ".keyless.issuer",
+            ".keyless.trustedRoot",
+            ".keyless.trustedRoot.file",
+            ".keyless.trustedRoot.sha256",
+            ".publicKey",
+            ".openpgp",
+            ".openpgp.fingerprint",
+            ".openpgp.publicKey",
+        )
+    },
     "destinations": "tests/cli/test_boundary.py",
     "destinations.*.tokenHosts": "tests/cli/test_boundary.py",
     "revoked.keys.keyless.identity": "test_an_identity_is_revoked_by_both_of_its_parts",

@@ -29,6 +29,7 @@ from airgap_bundle.bundle.layout import (
     parse_tar_header,
     tar_header,
 )
+from airgap_bundle.bundle.places import COPY_AGAIN, BlobSource, fill, malformed, read_exactly, trailing, truncated
 from airgap_bundle.bundle.signatures import SignatureFile, parse_area
 from airgap_bundle.core.closure import MAX_DOCUMENTS_BYTES
 from airgap_bundle.core.content import ContentMismatchError, Digest, copy_verified, new_buffer
@@ -66,7 +67,6 @@ _KNOWN_MAGIC = {
     b"\x85\x02": "an encrypted file; decrypt it with gpg first",
     b"-----BEGIN PGP": "an armored OpenPGP file",
 }
-_COPY_AGAIN = "the copy is damaged or was cut short: copy the bundle again and compare its checksum with the original"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,18 +97,18 @@ def read_head(medium: Medium) -> UnverifiedHead:
     kept: dict[str, bytes] = {}
     members: list[MemberEntry] = []
     for expected in _ORDER:
-        block = _read(medium, position, BLOCK_BYTES) if position else _first_block(medium)
+        block = read_exactly(medium, position, BLOCK_BYTES) if position else _first_block(medium)
         name, size = _header(medium, block, position)
         if name != expected and expected == layout.DOCKER_MANIFEST:
             continue
         if name != expected:
-            raise _malformed(medium, position, f"the member {name} stands where {expected} should")
+            raise malformed(medium, position, f"the member {name} stands where {expected} should")
         if size > _MAX_BYTES[name]:
-            raise _malformed(medium, position, f"{name} claims {size} bytes; {_MAX_BYTES[name]} are allowed")
-        data = _fill(medium, position + BLOCK_BYTES, size)
+            raise malformed(medium, position, f"{name} claims {size} bytes; {_MAX_BYTES[name]} are allowed")
+        data = fill(medium, position + BLOCK_BYTES, size)
         position += BLOCK_BYTES + size
-        if _fill(medium, position, padding_of(size)).strip(b"\0"):
-            raise _malformed(medium, position, f"the padding behind {name} is not empty")
+        if fill(medium, position, padding_of(size)).strip(b"\0"):
+            raise malformed(medium, position, f"the padding behind {name} is not empty")
         position += padding_of(size)
         # The views can be large and are only compared: their digest is enough.
         if name not in {layout.OCI_LAYOUT, layout.INVENTORY}:
@@ -116,11 +116,11 @@ def read_head(medium: Medium) -> UnverifiedHead:
         if name not in {layout.INDEX, layout.DOCKER_MANIFEST}:
             kept[name] = bytes(data)
     if kept[layout.OCI_LAYOUT] != layout.OCI_LAYOUT_CONTENT:
-        raise _malformed(medium, 0, "oci-layout does not say version 1.0.0")
+        raise malformed(medium, 0, "oci-layout does not say version 1.0.0")
     try:
-        signatures = parse_area(_read(medium, position, layout.SIGNATURE_AREA_BYTES))
+        signatures = parse_area(read_exactly(medium, position, layout.SIGNATURE_AREA_BYTES))
     except InvalidValueError as error:
-        raise _malformed(medium, position, str(error)) from error
+        raise malformed(medium, position, str(error)) from error
     return UnverifiedHead(
         inventory_raw=kept[layout.INVENTORY],
         signatures=signatures,
@@ -171,13 +171,13 @@ class BundleReader:
                 raise BundleError(
                     "AB-BUNDLE-MEMBER",
                     f"{found.name} in {self.medium.name} is not the one that the signed inventory names",
-                    hint=_COPY_AGAIN,
+                    hint=COPY_AGAIN,
                 )
         if len(self._head.members) != len(self.inventory.members):
             raise BundleError(
                 "AB-BUNDLE-MEMBER",
                 f"{self.medium.name} does not have the members that its signed inventory names",
-                hint=_COPY_AGAIN,
+                hint=COPY_AGAIN,
             )
         if not self.inventory.assumed and _index_of(self.inventory) not in self._head.members:
             raise BundleError(
@@ -193,10 +193,10 @@ class BundleReader:
             return
         if size < self.layout.total_bytes:
             message = f"{self.medium.name} ends after {size} of {self.layout.total_bytes} bytes"
-            error = BundleError("AB-BUNDLE-TRUNCATED", message, hint=_COPY_AGAIN)
+            error = BundleError("AB-BUNDLE-TRUNCATED", message, hint=COPY_AGAIN)
             raise self.medium.explain(error, size, self.layout.total_bytes)
         if size > self.layout.total_bytes:
-            raise _trailing(self.medium, self.layout.total_bytes)
+            raise trailing(self.medium, self.layout.total_bytes)
 
     @contextmanager
     def open_blob(self, digest: Digest) -> Iterator[BlobSource]:
@@ -288,45 +288,10 @@ class BundleReader:
     def check_end(self) -> None:
         """Two blocks of zeros end the bundle, and nothing follows."""
         position = self.layout.end_at
-        if _read(self.medium, position, END_BYTES).strip(b"\0"):
-            raise _malformed(self.medium, position, "the end of the archive is not two blocks of zeros")
+        if read_exactly(self.medium, position, END_BYTES).strip(b"\0"):
+            raise malformed(self.medium, position, "the end of the archive is not two blocks of zeros")
         if self.medium.read_at(position + END_BYTES, new_buffer(1)):
-            raise _trailing(self.medium, position + END_BYTES)
-
-
-class BlobSource:
-    """The data of one extent. At their end the padding is checked too, as nobody else looks at it."""
-
-    def __init__(self, medium: Medium, extent: Extent) -> None:
-        self._medium = medium
-        self._extent = extent
-        header = _read(medium, extent.header_at, BLOCK_BYTES)
-        if header != extent.header:
-            raise _malformed(medium, extent.header_at, f"the header in front of {extent.digest} is not the one due")
-        self._position = extent.data_at
-        self._at_end = False
-        self.copy: bytearray | None = None
-        """What was read is added to it."""
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        """The next bytes of the data."""
-        left = self._extent.data_end - self._position
-        if left:
-            count = self._medium.read_at(self._position, buffer[:left])
-            if count == 0 and len(buffer):
-                raise _truncated(self._medium, self._position)
-            self._position += count
-            if self.copy is not None:
-                self.copy += buffer[:count]
-            return count
-        if not self._at_end:
-            self._at_end = True
-            padding = _read(self._medium, self._extent.data_end, padding_of(self._extent.size))
-            if padding.strip(b"\0"):
-                raise _malformed(
-                    self._medium, self._extent.data_end, f"the padding behind {self._extent.digest} is not empty"
-                )
-        return 0
+            raise trailing(self.medium, position + END_BYTES)
 
 
 def damage(name: str, digest: Digest) -> BundleError:
@@ -334,26 +299,8 @@ def damage(name: str, digest: Digest) -> BundleError:
     return BundleError(
         "AB-BUNDLE-BLOB",
         f"the blob {digest} in {name} is damaged: its bytes do not have that digest",
-        hint=_COPY_AGAIN,
+        hint=COPY_AGAIN,
     )
-
-
-def _read(medium: Medium, offset: int, size: int) -> bytes:
-    """Exactly `size` bytes, or a bundle that was cut short."""
-    return bytes(_fill(medium, offset, size))
-
-
-def _fill(medium: Medium, offset: int, size: int) -> bytearray:
-    data = bytearray(size)
-    window = memoryview(data)
-    done = 0
-    while done < size:
-        count = medium.read_at(offset + done, window[done:])
-        if count == 0:
-            raise _truncated(medium, offset + done)
-        done += count
-    window.release()
-    return data
 
 
 def _index_of(inventory: Inventory) -> MemberEntry:
@@ -377,7 +324,7 @@ def _first_block(medium: Medium) -> bytes:
         )
         raise medium.explain(error, 0, BLOCK_BYTES)
     if done < BLOCK_BYTES:
-        raise _truncated(medium, done)
+        raise truncated(medium, done)
     return found
 
 
@@ -385,26 +332,7 @@ def _header(medium: Medium, block: bytes, position: int) -> tuple[str, int]:
     try:
         return parse_tar_header(block)
     except InvalidValueError as error:
-        raise _malformed(medium, position, f"the header there is damaged or foreign: {error}") from error
-
-
-def _malformed(medium: Medium, offset: int, what: str) -> BundleError:
-    error = BundleError("AB-BUNDLE-MALFORMED", f"{medium.name} is damaged at byte {offset}: {what}", hint=_COPY_AGAIN)
-    return medium.explain(error, offset, offset + BLOCK_BYTES)
-
-
-def _truncated(medium: Medium, offset: int) -> BundleError:
-    message = f"{medium.name} ends after {offset} bytes, too early"
-    return medium.explain(BundleError("AB-BUNDLE-TRUNCATED", message, hint=_COPY_AGAIN), offset, offset + 1)
-
-
-def _trailing(medium: Medium, offset: int) -> BundleError:
-    error = BundleError(
-        "AB-BUNDLE-TRAILING",
-        f"{medium.name} goes on behind the end of the bundle",
-        hint="somebody has appended to it: use the file as it was built",
-    )
-    return medium.explain(error, offset, offset + 1)
+        raise malformed(medium, position, f"the header there is damaged or foreign: {error}") from error
 
 
 def _bad_document(name: str, descriptor: Descriptor, what: str) -> BundleError:
