@@ -9,7 +9,7 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
-from support.delta import LAYER_BYTES, Releases, images, inventory_of
+from support.delta import LAYER_BYTES, Releases, images, inventory_of, weight_of
 from support.gate import gate_before
 from support.images import cosign_signature, multi_arch_image, referrer, single_image
 from support.nginx import nginx_before
@@ -168,6 +168,23 @@ def test_signatures_travel_although_they_are_inside(releases: Releases) -> None:
     carried = {blob.digest for blob in inventory.blobs}
     assert layers(signature) <= carried
     assert {blob.digest for blob in inventory.assumed} == layers(image, sbom)
+
+
+def test_a_delta_weighs_what_has_changed_and_its_head(releases: Releases) -> None:
+    """One image of twenty; the large one is a twentieth of what tests/benchmarks/delta_size.py takes."""
+
+    def release(number: str) -> dict[str, ImageContent]:
+        others = {f"acme/image{n}": single_image(f"image {n}", base=f"image {n}", layers=1) for n in range(19)}
+        return {**others, "acme/large": single_image("large", base=f"large {number}", layers=1, size=5_000_000)}
+
+    releases.put("1", release("1"))
+    receipt = releases.push(releases.build("one.tar"))
+    releases.put("2", release("2"))
+    weight = weight_of(releases.build("two.tar", receipt))
+    assert weight["changedBytes"] > 5_000_000
+    assert weight["morePerCent"] <= 2
+    # The head: a megabyte for signatures, and what lists twenty images.
+    assert weight["headBytes"] < 1_048_576 + 64 * 1024
 
 
 def test_diff_of_full_and_delta_sees_the_same_content(releases: Releases, second: Path) -> None:

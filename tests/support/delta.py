@@ -113,6 +113,25 @@ def inventory_of(bundle: Path) -> Inventory:
         medium.close()
 
 
+def weight_of(bundle: Path) -> dict[str, float]:
+    """The length of a delta, of its head and of the layers in it; what else is in it, in per cent of the layers."""
+    medium = FileMedium(bundle)
+    try:
+        head = read_head(medium).head_bytes
+    finally:
+        medium.close()
+    inventory = inventory_of(bundle)
+    # Image manifests and configs come first and are small.
+    changed = max(blob.size for blob in inventory.blobs)
+    length = bundle.stat().st_size
+    return {
+        "bundleBytes": length,
+        "headBytes": head,
+        "changedBytes": changed,
+        "morePerCent": round(100 * (length - head - changed) / changed, 3),
+    }
+
+
 def images(letters: str, version: str, changed: str = "", *, size: int = LAYER_BYTES) -> dict[str, ImageContent]:
     """One image for each letter, with a layer that all share; those in `changed` are of this version, others of 1."""
     return {
