@@ -6,6 +6,7 @@ without their service: those stand in a comment.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.relocation.output import Made, Output, Unplaced, header
@@ -40,5 +41,5 @@ def compose(moves: Moves) -> Output:
     notes = [f"for {', '.join(files)}"]
     notes += [f"no service is known for {one.source}: {one.pinned}" for one in moves.images if not one.services]
     data = (header(moves.receipts, notes) + yamlout.dump({"services": services})).encode()
-    use = _USE.format(files[0] if len(files) == 1 else "compose.yaml")
+    use = _USE.format(shlex.quote(files[0]) if len(files) == 1 else "compose.yaml")
     return Output(files=(Made(path=PATH, data=data),), unplaced=tuple(unplaced), use=use)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.receipt import Service
+from airgap_bundle.boundary.services import Service
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.manifest.lock import parse_items
 
