@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from airgap_bundle.boundary.services import Service
     from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
-
     from airgap_bundle.manifest.settings import Setting
 
 # An item is a manifest, which is a blob of the bundle, and a bundle has at most 250,000 of them.
@@ -128,18 +128,6 @@ class Attached:
         _check_text(artifact_type=self.artifact_type)
         if self.tag:
             check_tag(self.tag)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, order=True)
-class Service:
-    """A service of a Compose file that asks for an image: the file as the manifest named it, and the service."""
-
-    file: str
-    name: str
-
-    def __post_init__(self) -> None:
-        """Check the texts."""
-        _check_text(file=self.file, name=self.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

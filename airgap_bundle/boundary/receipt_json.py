@@ -21,10 +21,10 @@ from airgap_bundle.boundary.receipt import (
     Publication,
     Receipt,
     ReceiptItem,
-    Service,
     SignedBy,
     Totals,
 )
+from airgap_bundle.boundary.services import Service
 from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
 from airgap_bundle.bundle.inventory import BlobEntry, check_product
 from airgap_bundle.core import strictjson
