@@ -368,6 +368,7 @@ def test_a_real_kit_is_for_several_machines_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(1200)
 @pytest.mark.tools("gpgv", "sh", "objdump")
 def test_the_one_executable_works_without_python_network_and_a_writable_path(tmp_path: Path, site: Site) -> None:
     pytest.importorskip("PyInstaller", reason="PyInstaller, which makes the executable, is not installed")

@@ -98,9 +98,10 @@ Or without Python: {file} is one executable with Python {python} inside
 
     ln -s {file} /usr/local/bin/airgap-import      # if you want the usual names
 
-At each start it unpacks itself below $TMPDIR (else /tmp), which has to allow
-programs and needs {unpacked} for that time. Where /tmp is mounted with "noexec" it
-says "failed to map segment": set TMPDIR to a directory that allows programs.
+At each start it unpacks itself below $TMPDIR (else /tmp), which needs {unpacked}
+for that time and has to allow programs. "failed to map segment" means that it
+does not (noexec), "Failed to extract" that it is full: set TMPDIR to another
+directory, such as one of your own or /dev/shm.
 
 """
 
