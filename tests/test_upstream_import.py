@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 IDENTITY = "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1"
 ISSUER = "https://token.actions.example"
-WHO = {"identity": IDENTITY, "issuer": ISSUER}
+WHO: dict[str, Any] = {"identity": IDENTITY, "issuer": ISSUER}
 REFUSED = "AB-TRUST-UPSTREAM-UNMET"
 
 

@@ -38,8 +38,8 @@ class _Store(Protocol):
         """An image document."""
         ...
 
-    def named(self, tag: str) -> Document | None:
-        """What stands beside the image under a tag of that name, such as a signature."""
+    def named(self, tag: str, name: str) -> Document | None:
+        """What stands beside the image `name` under a tag of its own, such as a signature."""
         ...
 
     def attached(self, subject: Digest) -> tuple[Descriptor, ...]:
@@ -67,7 +67,7 @@ class Archive:
             if isinstance(reference, Digest):
                 return self._store.document(reference)
             if _BESIDE.fullmatch(reference):
-                return self._store.named(reference)
+                return self._store.named(reference, self._origin.name)
             return self._store.top(self._origin.name)
 
     def head_manifest(self, repository: str, reference: Digest | str) -> Descriptor | None:

@@ -68,7 +68,7 @@ class DockerStore:
                 self._documents[document.descriptor.digest] = document
         return self._documents.get(digest)
 
-    def named(self, tag: str) -> Document | None:  # noqa: ARG002 - such an archive holds nothing but images
+    def named(self, tag: str, name: str) -> Document | None:  # noqa: ARG002 - it holds nothing but images
         """Nothing."""
         return None
 

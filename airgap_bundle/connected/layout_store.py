@@ -1,7 +1,7 @@
 """An OCI image layout, in a directory or in a tar: images by name, and what is attached to them.
 
-Its index says what is attached to what: manifests with a `subject`, and entries named like cosign's tags. OCI image
-specification 1.1, image-layout.md.
+Its index says what is attached to what: manifests with a `subject`, and entries named like cosign's tags. In a bundle
+of ours, where attached entries have no names, the inventory says it. OCI image specification 1.1, image-layout.md.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.inventory import MAX_INVENTORY_BYTES, parse_inventory
+from airgap_bundle.bundle.layout import INVENTORY
 from airgap_bundle.connected.archive_files import Files, read_small
 from airgap_bundle.connected.archive_names import not_one, same_name
 from airgap_bundle.core import strictjson
@@ -17,6 +19,7 @@ from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, OCI_MANIFEST, parse_descriptor, parse_document
 
 if TYPE_CHECKING:
+    from airgap_bundle.bundle.inventory import Item
     from airgap_bundle.core.content import Descriptor
     from airgap_bundle.core.oci import Document
 
@@ -34,6 +37,8 @@ class LayoutStore:
 
     files: Files
     entries: tuple[Descriptor, ...] = ()
+    items: tuple[Item, ...] = ()
+    """Of a bundle of ours what its inventory lists; else nothing. Nobody has checked whose word it is."""
     _subjects: dict[Digest, list[Descriptor]] | None = None
 
     def __post_init__(self) -> None:
@@ -48,6 +53,9 @@ class LayoutStore:
         if not isinstance(listed, list) or len(listed) > _MAX_ENTRIES:
             raise InvalidValueError(f"has an index.json without a list of at most {_MAX_ENTRIES} manifests")
         self.entries = tuple(parse_descriptor(entry, f"manifests[{n}]") for n, entry in enumerate(listed))
+        inventory = read_small(self.files, INVENTORY, MAX_INVENTORY_BYTES)
+        if inventory is not None:
+            self.items = parse_inventory(inventory).items
 
     def top(self, name: str) -> Document:
         """The image of that name."""
@@ -74,8 +82,13 @@ class LayoutStore:
         media_type = "" if value.get("mediaType") else OCI_INDEX if "manifests" in value else OCI_MANIFEST
         return parse_document(raw, media_type)
 
-    def named(self, tag: str) -> Document | None:
-        """What has a name that ends in this tag."""
+    def named(self, tag: str, name: str) -> Document | None:
+        """What has a name that ends in this tag; in a bundle of ours what has it beside the image called `name`."""
+        beside = [item for item in self.items if item.kind == "attached" and item.tag == tag]
+        if beside:
+            # Two repositories may have the same image, with other signatures under the same tag.
+            paths = {item.path for item in self.items if item.kind == "image" and same_name(name, item.source)}
+            return self.document(next((item for item in beside if item.path in paths), beside[0]).digest)
         for entry in self.entries:
             if any(own == tag or own.endswith(f":{tag}") for own in _names(entry)):
                 return self.document(entry.digest)

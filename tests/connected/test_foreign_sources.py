@@ -194,6 +194,40 @@ def test_a_bundle_is_a_source_of_images(trip: Trip) -> None:
     assert trip.inner.registry.get_manifest("mirror/again/app", "1.0") == image.root
 
 
+@pytest.mark.parametrize("kind", ["oci-archive", "oci"])
+def test_what_lies_beside_an_image_under_a_tag_comes_out_of_a_bundle_again(trip: Trip, kind: str) -> None:
+    image = single_image("seed")
+    references = trip.put({("acme/app", "1.0"): image, ("acme/twin", "1.0"): image})
+    tags: dict[str, dict[str, ImageContent]] = {"acme/app": {}, "acme/twin": {}}
+    for repository, kept in tags.items():
+        for suffix in ("sig", "att", "sbom"):
+            # The same image in two repositories, with other signatures under the same tags.
+            tag = f"sha256-{image.digest.encoded}.{suffix}"
+            kept[tag] = artifact(f"{repository} {suffix}")
+            kept[tag].push_to(trip.source.registry, repository, tag)
+    trip.manifest_of_images(*references)
+    bundle = trip.build("first.tar")
+    if kind == "oci":
+        with tarfile.open(bundle) as archive:
+            archive.extractall(trip.path / "first", filter="data")
+    file = "first.tar" if kind == "oci-archive" else "first"
+    lines = [f"  - {{image: '{kind}:{file}:{name}', as: again/{n}}}" for n, name in enumerate(references)]
+    trip.write_manifest("images:", *lines)
+    assert trip.lock().status == 0
+    trip.pushed(trip.build("second.tar"))
+    for number, repository in enumerate(tags):
+        for tag, content in tags[repository].items():
+            found = trip.inner.registry.get_manifest(f"mirror/again/{number}", tag)
+            assert found == content.root, (repository, tag)
+
+
+def test_a_bundle_whose_inventory_is_damaged_is_no_source(trip: Trip) -> None:
+    files = {**FILES, "airgap/inventory.json": b"{}"}
+    tar(trip.path / "x.tar", files)
+    write(trip, f"oci-archive:x.tar:{NAME}")
+    assert_refused(trip.lock(), 2, "AB-ARCHIVE-UNUSABLE", "_type is missing")
+
+
 def test_what_a_file_lacks_is_not_looked_for_in_a_registry(trip: Trip) -> None:
     image = single_image("seed")
     (reference,) = trip.put({("acme/app", "1.0"): image})
