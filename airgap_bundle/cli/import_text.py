@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.audit import AuditVerdict
     from airgap_bundle.boundary.push import Prepared, Pushed
     from airgap_bundle.boundary.verify import Verified
+    from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.trust.decision import Decision, Step
     from airgap_bundle.trust.policy_model import Policy
@@ -145,6 +146,8 @@ def show_plan(prepared: Prepared, terminal: Terminal) -> None:
         if plan.upload_count or mounts or moving
         else f"{plan.destination} has all of it; nothing to do"
     )
+    if proved := _proved(prepared):
+        terminal.show(f"What the bundle leaves out is there: {amount_text(proved)}")
 
 
 def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal) -> None:
@@ -202,7 +205,7 @@ def show_pushed(bundle: str, pushed: Pushed, seconds: float, terminal: Terminal)
     )
     facts = [
         ("blobs", blobs),
-        *([("base", f"{amount_text(inventory.assumed)} were inside already")] if inventory.assumed else []),
+        *([("base", f"{amount_text(proved)} were inside already")] if (proved := _proved(pushed.prepared)) else []),
         ("tags", f"{count_text(pushed.tags_moved, 'tag')} moved"),
         ("signed by", _signers(verified.decision)),
         *([("upstream", _publishers(verified))] if verified.verdicts else []),
@@ -255,6 +258,12 @@ def show_audit(verdict: AuditVerdict, path: Path, terminal: Terminal) -> int:
         whole = "is whole" if verdict.is_whole else "was changed"
         terminal.show(f"{path} {whole}: {count_text(verdict.records, 'record')}, head {verdict.head.digest}")
     return 0 if verdict.is_whole else _FINDINGS_STATUS
+
+
+def _proved(prepared: Prepared) -> list[BlobEntry]:
+    """What the bundle leaves out of the items that come in: the destination has it, as nothing is planned else."""
+    needed = {move.digest for move in prepared.plan.blobs}
+    return [blob for blob in prepared.verified.inventory.assumed if blob.digest in needed]
 
 
 def _identity(verified: Verified) -> dict[str, Any]:
