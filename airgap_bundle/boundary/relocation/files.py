@@ -60,8 +60,10 @@ def _is_ours(path: Path) -> bool:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    with os.fdopen(descriptor, "rb") as file:
-        return stat.S_ISREG(os.fstat(file.fileno()).st_mode) and file.read(len(_MARK)) == _MARK
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode) and os.read(descriptor, len(_MARK)) == _MARK
+    finally:
+        os.close(descriptor)
 
 
 def _in_the_way(path: Path, why: str) -> UsageError:

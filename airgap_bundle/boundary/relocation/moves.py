@@ -141,7 +141,7 @@ def collect(receipts: Iterable[Receipt], home: Home) -> Moves:
         if item.kind == "chart":
             charts[item.source] = _chart(item, home)
         elif item.kind not in _PULLED:
-            others[f"{item.kind} {item.source}"] = None
+            others[item.source] = None
         else:
             try:
                 pulled[item.source] = _moved(item, home)
