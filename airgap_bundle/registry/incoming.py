@@ -22,6 +22,8 @@ _BUFFER_BYTES = 64 * 1024
 # A body may stall for the idle time-out, but not go on at less than this on average after the time of grace.
 _MIN_BODY_BYTES_PER_SECOND = 1024
 _BODY_GRACE_SECONDS = 60.0
+# Nobody waits longer for the rest of what was refused.
+_DRAIN_SECONDS = 5.0
 _MAX_CHUNK_LINE_BYTES = 256
 _MAX_TRAILER_BYTES = 8 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
@@ -209,13 +211,16 @@ class Body:
         return count
 
     def drain(self, limit: int) -> bool:
-        """Throw away what is left if that is at most `limit` bytes; whether the end was reached."""
+        """Throw away what is left if that is at most `limit` bytes and comes soon; whether the end was reached."""
         scratch = memoryview(bytearray(_BUFFER_BYTES))
+        self._reader.set_deadline(_DRAIN_SECONDS)
         try:
             while limit > 0 and not self._broken and (count := self.readinto(scratch)):
                 limit -= count
         except (BodyError, SlowBodyError):
             return False
+        finally:
+            self._reader.set_deadline(None)
         return self.finished
 
     def _receive(self, view: memoryview) -> int:

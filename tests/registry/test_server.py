@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import logging
@@ -22,7 +23,10 @@ from support.registries import embedded_registry, free_port
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, OCI_MANIFEST
+from airgap_bundle.registry import incoming
+from airgap_bundle.registry import server as server_module
 from airgap_bundle.registry.server import RegistryServer
+from airgap_bundle.registry.serving import http as http_module
 from airgap_bundle.registry.serving.limits import Limits
 from airgap_bundle.registry.serving.listening import Listen, parse_listen
 from airgap_bundle.registry.store import DirectoryRegistry
@@ -823,3 +827,113 @@ def test_stopping_ends_an_upload_that_has_come_to_a_halt(tmp_path: Path) -> None
             time.sleep(0.1)
             began = time.monotonic()
         assert time.monotonic() - began < 3
+
+
+class TestStopping:
+    def test_idle_connections_are_not_waited_for(self, tmp_path: Path) -> None:
+        with embedded_registry(tmp_path) as server:
+            clients = [http.client.HTTPConnection(server.host, server.port, timeout=10) for _ in range(50)]
+            for client in clients:
+                client.request("GET", "/v2/")
+                assert client.getresponse().read() == b"{}"
+            silent = socket.create_connection((server.host, server.port), timeout=10)
+            began = time.monotonic()
+        assert time.monotonic() - began < 1
+        # And none of them is left open.
+        for sock in (silent, *(client.sock for client in clients)):
+            assert sock.recv(1) == b""
+            sock.close()
+
+    def test_a_client_that_does_not_read_is_waited_for_as_long_as_was_said(self, tmp_path: Path) -> None:
+        with closing(socket.socket()) as sock:
+            with RegistryServer(tmp_path, allow_push=True, limits=Limits(stop_seconds=0.2)) as server:
+                with connected(server) as client:
+                    digest = client.push_blob("a", bytes(20_000_000))
+                sock.connect((server.host, server.port))
+                sock.sendall(b"GET /v2/a/blobs/%b HTTP/1.1\r\n\r\n" % digest.encode())
+                assert sock.recv(10) == b"HTTP/1.1 2"
+                began = time.monotonic()
+            assert 0.2 <= time.monotonic() - began < 2
+
+    def test_what_is_under_way_is_finished(self, tmp_path: Path) -> None:
+        data = b"x" * 1000
+        with closing(socket.socket()) as sock:
+            sock.settimeout(10)
+            with embedded_registry(tmp_path) as server:
+                sock.connect((server.host, server.port))
+                target = f"/v2/a/blobs/uploads/?digest={Digest.of(data)}"
+                sock.sendall(f"POST {target} HTTP/1.1\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:500])
+                time.sleep(0.1)
+                threading.Timer(0.3, sock.sendall, (data[500:],)).start()
+            received = sock.recv(65536)
+        assert received.startswith(b"HTTP/1.1 201 ")
+        assert b"Connection: close" in received
+
+    def test_a_server_that_is_stopped_at_once_stops(self, tmp_path: Path) -> None:
+        for _ in range(5):
+            with embedded_registry(tmp_path):
+                pass
+
+    def test_a_signal_is_heard_whenever_it_comes(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with server_module._signals() as stopped:
+                os.kill(os.getpid(), number)
+                assert os.read(stopped, 1) == bytes([number])
+
+
+class TestOneAddress:
+    def test_has_no_more_connections_than_its_share(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http_module, "is_loopback", lambda _: False)
+        with RegistryServer(tmp_path, limits=Limits(peer_connections=2)) as server:
+            sockets = [socket.create_connection((server.host, server.port), timeout=10) for _ in range(3)]
+            try:
+                assert sockets[2].recv(1) == b""
+                sockets[0].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+                received = b""
+                while b"free_bytes " not in received:
+                    received += sockets[0].recv(65536)
+                assert b"airgap_registry_connections_refused_total 1\n" in received
+            finally:
+                for sock in sockets:
+                    sock.close()
+
+    def test_on_this_machine_may_stand_for_many(self, tmp_path: Path) -> None:
+        with (
+            RegistryServer(tmp_path, limits=Limits(peer_connections=1)) as server,
+            connected(server) as client,
+            socket.create_connection((server.host, server.port), timeout=10),
+        ):
+            assert client("GET", "/v2/").status == 200
+
+
+class TestBodiesThatNeverEnd:
+    @pytest.mark.parametrize(
+        "head",
+        [
+            b"GET /v2/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"PUT /v2/a/manifests/1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"GET /v2/ HTTP/1.1\r\nContent-Length: 999999999999999\r\n\r\n",
+        ],
+    )
+    def test_are_answered_and_cut_off(self, client: Client, head: bytes) -> None:
+        chunk = b"10000\r\n" + bytes(65536) + b"\r\n"
+        with socket.create_connection((client.server.host, client.server.port), timeout=10) as sock:
+            sock.sendall(head)
+            sent = 0
+            with contextlib.suppress(ConnectionError):
+                while sent < 100_000_000:
+                    sock.sendall(chunk)
+                    sent += len(chunk)
+            assert sent < 60_000_000
+
+    def test_are_not_waited_for(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(incoming, "_DRAIN_SECONDS", 0.1)
+        with socket.create_connection((client.server.host, client.server.port), timeout=10) as sock:
+            sock.sendall(b"DELETE /nothing HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+            began = time.monotonic()
+            received = b""
+            while piece := sock.recv(65536):
+                received += piece
+            assert time.monotonic() - began < 2
+            assert received.startswith(b"HTTP/1.1 404 ")
