@@ -6,16 +6,19 @@ import itertools
 import json
 import random
 import tarfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from support.bundles import parts_of
 from support.delta import LAYER_BYTES, Releases, images, inventory_of, weight_of
 from support.gate import gate_before
 from support.images import cosign_signature, multi_arch_image, referrer, single_image
 from support.nginx import nginx_before
-from support.registries import debian_registry
-from support.trip import client, make_trip, run, start
+from support.registries import debian_registry, embedded_registry
+from support.trip import client, keys, make_trip, run, start
 
+from airgap_bundle.bundle.signatures import SignatureFile
 from airgap_bundle.core.content import Digest
 from airgap_bundle.registry.store import DirectoryRegistry
 
@@ -535,3 +538,95 @@ def test_a_base_that_lies_about_what_is_there_makes_a_bundle_that_is_refused(rel
     error = releases.refused(delta, 4, "AB-BUNDLE-BASE")
     assert "lacks 1 blob" in error["message"]
     assert second.stem in error["message"]
+
+
+# Deltas that nobody of ours has built
+
+
+def _sign(data: bytes) -> list[SignatureFile]:
+    return [SignatureFile(name=f"openpgp-{keys().release}.sig", data=keys().home.sign(data, keys().release))]
+
+
+def given(releases: Releases, leave_out: Digest, size: int | None = None) -> Path:
+    """A signed bundle of one image from which one blob is left out."""
+    parts = parts_of({("library/app", "1.0"): single_image("app")})
+    kept = tuple(blob for blob in parts.inventory.blobs if blob.digest != leave_out)
+    (gone,) = set(parts.inventory.blobs) - set(kept)
+    parts = replace(parts, blobs={digest: data for digest, data in parts.blobs.items() if digest != leave_out})
+    parts = parts.with_inventory(
+        blobs=kept, assumed=(replace(gone, size=gone.size if size is None else size),), base=(Digest.of(b"base"),)
+    )
+    return parts.signed_by(_sign).write(releases.trip.path / "given.tar")
+
+
+def test_a_config_may_not_be_left_out(releases: Releases) -> None:
+    config = single_image("app").root.config
+    assert config is not None
+    error = releases.refused(given(releases, config.digest), 4, "AB-BUNDLE-INCOMPLETE")
+    assert config.digest in error["message"]
+
+
+def test_a_size_that_is_not_that_of_the_image_is_refused(releases: Releases) -> None:
+    (*_, layer) = single_image("app").root.layers
+    error = releases.refused(given(releases, layer.digest, layer.size + 1), 4, "AB-BUNDLE-INCOMPLETE")
+    assert layer.digest in error["message"]
+
+
+def test_a_document_of_an_index_may_not_be_left_out(releases: Releases) -> None:
+    image = multi_arch_image("app")
+    child = image.root.children[0].descriptor.digest
+    parts = parts_of({("library/app", "1.0"): image})
+    kept = tuple(blob for blob in parts.inventory.blobs if blob.digest != child)
+    gone = tuple(blob for blob in parts.inventory.blobs if blob.digest == child)
+    parts = replace(parts, blobs={digest: data for digest, data in parts.blobs.items() if digest != child})
+    parts = parts.with_inventory(blobs=kept, assumed=gone, base=(Digest.of(b"base"),))
+    bundle = parts.signed_by(_sign).write(releases.trip.path / "given.tar")
+    assert child in releases.refused(bundle, 4, "AB-BUNDLE-INCOMPLETE")["message"]
+
+
+# Repositories that are only hoped for
+
+
+def test_a_repository_that_may_not_be_read_is_no_base_and_no_obstacle(releases: Releases, second: Path) -> None:
+    trip = releases.trip
+    delta = releases.build("two.tar", second)
+    releases.push(trip.path / "one.tar", dest=trip.dest)
+    with gate_before(trip.inner.address) as gate:
+        # To the ledger the gate is another registry; what it let through before counts as imported there.
+        releases.push(trip.path / "one.tar", dest=f"{gate.address}/old")
+        gate.rule = lambda method, target: 403 if method in {"HEAD", "GET"} and "/v2/old/" in target else None
+        said = trip.push(delta, f"{gate.address}/new", "--format", "json")
+        assert (said.status, said.json["error"]["code"]) == (4, "AB-BUNDLE-BASE"), said.err
+        gate.rule = lambda _method, _target: None
+        assert trip.pushed(delta, f"{gate.address}/new")["blobs"]["mounted"] > 0
+
+
+def test_wrong_bytes_of_the_destination_are_not_blamed_on_the_bundle(releases: Releases, second: Path) -> None:
+    """A registry that cannot mount, and whose storage is damaged."""
+    trip = releases.trip
+    delta = releases.build("two.tar", second)
+    bad = inventory_of(delta).assumed[0].digest
+    rules = "location ~ ^/v2/.+/blobs/uploads/$ { proxy_pass http://@BACKEND@$uri; }"
+    with (
+        embedded_registry(releases.registry) as inner,
+        nginx_before(inner.address, trip.path / "n", rules=rules) as front,
+    ):
+        releases.push(trip.path / "one.tar", dest=f"{front.address}/old")
+        releases.damage(bad)
+        said = trip.push(delta, f"{front.address}/new", "--format", "json")
+    assert said.status == 5, said.err
+    assert bad in said.json["error"]["message"]
+    assert "damaged" in said.json["error"]["hint"]
+    assert all(not repository.startswith("new/") for repository, _ in content_names(releases.registry))
+
+
+def content_names(path: Path) -> list[tuple[str, str]]:
+    """Repository and tag of everything that a cluster could use."""
+    registry = DirectoryRegistry(path, make=False)
+    names = (str(links.parent.relative_to(path / "repositories")) for links in path.glob("repositories/**/_tags"))
+    return [
+        (name, tag)
+        for name in names
+        for tag in registry.list_tags(name)
+        if "airgap-receipts" not in name and not tag.startswith("airgap-")
+    ]
