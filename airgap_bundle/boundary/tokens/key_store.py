@@ -7,7 +7,7 @@ that has changed. So a rotation needs no signal to a running server.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.boundary.tokens import signed_claims
@@ -22,18 +22,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.tokens.claims import Claims
     from airgap_bundle.boundary.tokens.files import Stamp
 
 _FILE = "token-keys.json"
+# More than clients at one time; a token has a kilobyte.
+_MAX_PROVEN = 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadyKeys:
-    """A ring whose keys are ready for use: `signing` is the private half of the current one, `checking` by name."""
+    """A ring whose keys are ready for use: `signing` is the private half of the current one, `checking` by name.
+
+    `proven` has tokens whose signature held under these very keys, with the name of the key and the claims: a client
+    shows the same one for every blob. What passes with time is not remembered.
+    """
 
     ring: KeyRing
     signing: Any
     checking: Mapping[str, Any]
+    proven: dict[str, tuple[str, Claims]] = field(default_factory=dict, repr=False)
+
+    def remember(self, text: str, kid: str, claims: Claims) -> None:
+        """Note that the signature of a token by a key held."""
+        if len(self.proven) >= _MAX_PROVEN:
+            self.proven.clear()
+        self.proven[text] = (kid, claims)
 
     @classmethod
     def of(cls, ring: KeyRing) -> ReadyKeys:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.tokens.identities import Identity
     from airgap_bundle.boundary.tokens.identity_store import IdentityStore
-    from airgap_bundle.boundary.tokens.key_store import KeyStore
+    from airgap_bundle.boundary.tokens.key_store import KeyStore, ReadyKeys
 
 
 class Reason(enum.Enum):
@@ -83,25 +83,10 @@ class Verifier:
 
         Whether it covers what is wanted is for the caller to ask (`allows`).
         """
-        # 1.
-        try:
-            token = signed_claims.read_unverified(unverified_text)
-        except InvalidValueError as error:
-            raise TokenRefusedError(Reason.FORM, str(error)) from error
-        # 2.
         ready = self.keys.ready(now)
-        key = ready.ring.find(token.unverified_kid)
-        if key is None:
-            raise TokenRefusedError(Reason.KEY, "it is signed by a key that is not one of ours")
-        if key.standing(now) is Standing.RETIRED:
-            raise TokenRefusedError(Reason.RETIRED, f"it is signed by the key {key.kid}, which is retired")
-        # 3. and 4.
-        try:
-            claims = parse_claims(signed_claims.verify(token, key=ready.checking[key.kid]))
-        except signed_claims.ForgedTokenError as error:
-            raise TokenRefusedError(Reason.SIGNATURE, str(error)) from error
-        except InvalidValueError as error:
-            raise TokenRefusedError(Reason.CLAIMS, f"its claims are not those of a token of ours: {error}") from error
+        kid, claims = ready.proven.get(unverified_text) or _prove(unverified_text, ready, now)
+        # 2., also for a token that was proven before: keys retire.
+        _check_key(ready, kid, now)
         _check_place_and_time(claims, service, now)
         # 7.
         return Verified(claims=claims, identity=self._identity(claims, now))
@@ -115,6 +100,34 @@ class Verifier:
             raise TokenRefusedError(Reason.REPLACED, f"the identity {name} was issued anew since", name=name)
         check_standing(identity, now)
         return identity
+
+
+def _prove(unverified_text: str, ready: ReadyKeys, now: datetime) -> tuple[str, Claims]:
+    # 1.
+    try:
+        token = signed_claims.read_unverified(unverified_text)
+    except InvalidValueError as error:
+        raise TokenRefusedError(Reason.FORM, str(error)) from error
+    # 2.
+    kid = token.unverified_kid
+    _check_key(ready, kid, now)
+    # 3. and 4.
+    try:
+        claims = parse_claims(signed_claims.verify(token, key=ready.checking[kid]))
+    except signed_claims.ForgedTokenError as error:
+        raise TokenRefusedError(Reason.SIGNATURE, str(error)) from error
+    except InvalidValueError as error:
+        raise TokenRefusedError(Reason.CLAIMS, f"its claims are not those of a token of ours: {error}") from error
+    ready.remember(unverified_text, kid, claims)
+    return kid, claims
+
+
+def _check_key(ready: ReadyKeys, unverified_kid: str, now: datetime) -> None:
+    key = ready.ring.find(unverified_kid)
+    if key is None:
+        raise TokenRefusedError(Reason.KEY, "it is signed by a key that is not one of ours")
+    if key.standing(now) is Standing.RETIRED:
+        raise TokenRefusedError(Reason.RETIRED, f"it is signed by the key {key.kid}, which is retired")
 
 
 def allows(verified: Verified, repository: str | None, action: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.token_office import NOON, SERVICE, Desk, claims_for, encode, forge, hs256, sign_with, strangers_key
 
+from airgap_bundle.boundary.tokens import key_store
 from airgap_bundle.boundary.tokens.scopes import parse_request
 from airgap_bundle.boundary.tokens.verifying import Reason, TokenRefusedError, Verified, allows
 
@@ -363,3 +364,36 @@ def tamper(desk: Desk) -> Callable[[str, str, str], None]:
         path.write_text(path.read_text().replace(old, new))
 
     return change
+
+
+# What is remembered
+
+
+def test_a_token_that_was_taken_before_is_judged_anew_each_time(desk: Desk, identity: Identity) -> None:
+    """Only that its signature held is remembered: keys retire, tokens expire, identities are revoked."""
+    token = sign(desk, identity)
+    for _ in range(2):
+        assert verify(desk, token.text)
+    assert reason(desk, token.text, "other-registry") is Reason.AUDIENCE
+    desk.clock.moment = token.claims.ends
+    assert reason(desk, token.text) is Reason.EXPIRED
+    desk.clock.moment = NOON
+    desk.office.keys.rotate(NOON, dt.timedelta(minutes=1))
+    assert verify(desk, token.text)
+    desk.clock.passes("1m")
+    assert reason(desk, token.text) is Reason.RETIRED
+    desk.clock.moment = NOON
+    desk.office.issuer.revoke("ci", "", NOON)
+    assert reason(desk, token.text) is Reason.REVOKED
+
+
+def test_tokens_that_are_remembered_take_bounded_room(
+    desk: Desk, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_store, "_MAX_PROVEN", 3)
+    tokens = [sign(desk, identity).text for _ in range(8)]
+    assert [bool(verify(desk, text)) for text in tokens] == [True] * 8
+    assert len(desk.office.keys.ready(NOON).proven) <= 3
+    forged = tokens[0][:-10] + "A" * 10
+    reason(desk, forged)
+    assert forged not in desk.office.keys.ready(NOON).proven
