@@ -39,7 +39,7 @@ def check_shape(reader: BundleReader, bundle_id: Digest) -> None:
     reader.check_length()
     suspicion = medium.suspicion()
     if error := suspicion.by_layout():
-        raise error
+        raise medium.explain(error, 0, reader.layout.total_bytes)
     # 2.
     complaint = suspicion.by_table()
     if complaint is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.volumes.complaints import called_alike
 from airgap_bundle.bundle.volumes.naming import misnumbered, parse_volume_name, table_name, volume_name
 from airgap_bundle.bundle.volumes.table import MAX_TABLE_BYTES, VolumeTable, parse_table
 from airgap_bundle.core.errors import BundleError, InvalidValueError, UsageError
@@ -32,10 +33,15 @@ class FoundVolumes:
     name: str
     files: Mapping[int, Path] = field(repr=False)
     unverified_tables: Mapping[Path, VolumeTable] = field(repr=False)
+    unreadable_tables: tuple[Path, ...] = ()
 
     def unverified_table(self) -> VolumeTable | None:
         """The first table: it says how many volumes there are, if it says so rightly."""
         return next(iter(self.unverified_tables.values()), None)
+
+    def gaps(self) -> tuple[int, ...]:
+        """The numbers that are missing for certain: there are volumes behind them."""
+        return tuple(number for number in range(1, max([*self.files, 1])) if number not in self.files)
 
     def missing(self) -> tuple[int, ...]:
         """The numbers that are missing as far as can be told: gaps, and what the table names."""
@@ -58,6 +64,7 @@ def find_volumes(name: str, directories: Iterable[Path]) -> FoundVolumes:
     """
     files: dict[int, Path] = {}
     tables: dict[Path, VolumeTable] = {}
+    unreadable: list[Path] = []
     for directory in dict.fromkeys(directories):
         for entry in _names(directory):
             path = directory / entry
@@ -70,9 +77,13 @@ def find_volumes(name: str, directories: Iterable[Path]) -> FoundVolumes:
                     f"{path} has a number that no volume has: they are called {volume_name(name, 1)} to .999",
                     hint="give it the name that it was written under, or take it away",
                 )
-            elif entry.casefold() == table_name(name).casefold() and (table := _read_table(path)):
-                tables[directory] = table
-    return FoundVolumes(name=name, files=files, unverified_tables=tables)
+            elif entry.casefold() == table_name(name).casefold():
+                table = _read_table(path)
+                if table is None:
+                    unreadable.append(path)
+                else:
+                    tables[directory] = table
+    return FoundVolumes(name=name, files=files, unverified_tables=tables, unreadable_tables=tuple(unreadable))
 
 
 def media_in(directories: Sequence[Path], *, must_exist: bool) -> tuple[Path, ...]:
@@ -91,7 +102,11 @@ def media_in(directories: Sequence[Path], *, must_exist: bool) -> tuple[Path, ..
 
 
 def _add(files: dict[int, Path], number: int, path: Path) -> None:
-    status = path.lstat()
+    try:
+        status = path.lstat()
+    except OSError:
+        # Its medium was pulled out since its name was read.
+        return
     if not stat.S_ISREG(status.st_mode):
         raise BundleError(
             "AB-BUNDLE-NOT-A-FILE",
@@ -101,11 +116,7 @@ def _add(files: dict[int, Path], number: int, path: Path) -> None:
     other = files.setdefault(number, path)
     # One directory may be named in two ways, or be mounted in two places.
     if other != path and not os.path.samestat(other.lstat(), status):
-        raise BundleError(
-            "AB-VOLUME-TWICE",
-            f"{other} and {path} are both called volume {number}, and only one of them can be it",
-            hint="take one of them away, or name fewer places with --media",
-        )
+        raise called_alike(str(other), str(path), number)
 
 
 def _names(directory: Path) -> list[str]:

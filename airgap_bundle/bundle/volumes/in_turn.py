@@ -9,7 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.volumes.diagnosis import Part, Suspicion
+from airgap_bundle.bundle.volumes.complaints import shrunk, somewhere_in
+from airgap_bundle.bundle.volumes.diagnosis import Suspicion
+from airgap_bundle.bundle.volumes.witnesses import Part
 from airgap_bundle.core.errors import AirgapError, BundleError, HostError
 from airgap_bundle.core.report import Remark, Severity
 
@@ -76,9 +78,7 @@ class InTurnMedium:
     def explain(self, error: BundleError, start: int, end: int) -> BundleError:
         """The same fault, with the volumes that the bytes came from: those before the last are out of reach."""
         touched = [name for name, begin, stop in self._seen if start < stop and begin < end]
-        if not touched:
-            return error
-        return BundleError(error.code, f"{error.message} (look at {' or '.join(touched)})", hint=error.hint)
+        return somewhere_in(error, touched)
 
     def close(self) -> None:
         """Let go of the volume that is open."""
@@ -170,12 +170,7 @@ class InTurnMedium:
 
     def _check_whole(self, file: FileMedium) -> None:
         if file.size is not None and self._position - self._start < file.size:
-            raise BundleError(
-                "AB-BUNDLE-TRUNCATED",
-                f"{file.name} ends after {self._position - self._start} of {file.size} bytes: it became shorter while "
-                "it was read",
-                hint="somebody writes to it, or its medium fails: copy the volume again",
-            )
+            raise shrunk(file.name, self._position - self._start, file.size)
 
     def _leave_if_read(self) -> None:
         """Close a volume as soon as its last byte was read: its medium can be taken out then."""

@@ -9,8 +9,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.volumes.diagnosis import Part, Suspicion, blame
-from airgap_bundle.core.errors import BundleError, HostError
+from airgap_bundle.bundle.volumes.complaints import shrunk
+from airgap_bundle.bundle.volumes.diagnosis import Suspicion, blame
+from airgap_bundle.bundle.volumes.witnesses import Part
+from airgap_bundle.core.errors import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.layout import Layout
     from airgap_bundle.bundle.volumes.finding import FoundVolumes
     from airgap_bundle.core.content import Digest
+    from airgap_bundle.core.errors import BundleError
 
 # What a command has open besides: connections, ledger, journal, standard streams.
 _OTHER_FILES = 128
@@ -58,12 +61,7 @@ class JoinedMedium:
             return 0
         count = self._files[index].read_at(within, buffer[: self._sizes[index] - within])
         if not count and len(buffer):
-            raise BundleError(
-                "AB-BUNDLE-TRUNCATED",
-                f"{self._files[index].name} ends after {within} of {self._sizes[index]} bytes: it became shorter while "
-                "it was read",
-                hint="somebody writes to it, or its medium fails: copy the volume again",
-            )
+            raise shrunk(self._files[index].name, within, self._sizes[index])
         return count
 
     def know(self, layout: Layout, bundle_id: Digest) -> None:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.layout import BLOCK_BYTES, OCI_LAYOUT, OCI_LAYOUT_CONTENT, tar_header
+from airgap_bundle.bundle.layout import BLOCK_BYTES
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.signing import beside, read_directory
-from airgap_bundle.bundle.volumes.diagnosis import missing
+from airgap_bundle.bundle.volumes.complaints import missing
 from airgap_bundle.bundle.volumes.finding import sets_in
 from airgap_bundle.bundle.volumes.in_turn import InTurnMedium
 from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.bundle.volumes.naming import parse_volume_name, table_name
 from airgap_bundle.bundle.volumes.supply import MediaPlaces, MediaSupply
+from airgap_bundle.bundle.volumes.witnesses import FIRST_BLOCK
 from airgap_bundle.core.errors import AirgapError, BundleError, UsageError
 from airgap_bundle.core.report import Remark, Severity
 
@@ -51,7 +52,8 @@ def find_places(bundle: str, supply: MediaSupply) -> MediaPlaces | None:
     None where it is a bundle in one file, or nothing at all. `BundleError` where it could be several.
     """
     path = Path(bundle)
-    if path.is_dir() or (supply.can_wait and not path.exists() and not path.suffix):
+    waits = supply.wait_seconds > 0
+    if path.is_dir() or (waits and not path.suffix and not path.exists()):
         return _of_directory(path, supply)
     parsed = parse_volume_name(path.name)
     if parsed is not None and not _is_whole(path):
@@ -59,7 +61,7 @@ def find_places(bundle: str, supply: MediaSupply) -> MediaPlaces | None:
     name = path.name.removesuffix(_TABLE_SUFFIX)
     if name != path.name or not path.exists():
         places = MediaPlaces(name, (path.parent,), supply)
-        if name != path.name or places.find().files:
+        if waits or name != path.name or places.find().files:
             return places
     return None
 
@@ -72,9 +74,13 @@ def open_volumes(places: MediaPlaces) -> Iterator[OpenVolumes]:
     """
     found = places.find()
     supply = places.supply
-    lacking = found.missing()
+    for path in found.unreadable_tables:
+        message = f"{path} is no table of volumes; nothing depends on it"
+        supply.report(Remark(severity=Severity.WARNING, message=message))
+    # Without anybody to wait for: what the table says of volumes behind the last is left to the signed inventory.
+    lacking = found.missing() if supply.can_wait or not found.files else found.gaps()
     if lacking and not supply.can_wait:
-        raise missing(places.name, lacking)
+        raise missing(places.name, found.missing())
     if lacking or (supply.can_wait and _may_go_on(found)):
         if lacking:
             which = "the other volumes" if found.files else "the volumes"
@@ -92,10 +98,9 @@ def open_volumes(places: MediaPlaces) -> Iterator[OpenVolumes]:
 
 def _of_directory(directory: Path, supply: MediaSupply) -> MediaPlaces:
     names = {name.casefold(): name for name in sets_in(directory)}
-    waits = supply.wait_seconds > 0 or supply.ask is not None
     for other in supply.directories if not names else ():
         names |= {name.casefold(): name for name in sets_in(other)}
-    if not names and waits:
+    if not names and supply.wait_seconds > 0:
         raise UsageError(
             "AB-USAGE-MEDIA",
             f"no volume is in {directory} yet, so it is not known what to wait for",
@@ -125,11 +130,10 @@ def _is_whole(path: Path) -> bool:
     others = MediaPlaces(parsed[0], (path.parent,), MediaSupply()).find().files if siblings else {}
     if len(others) > 1:
         return False
-    header = tar_header(OCI_LAYOUT, len(OCI_LAYOUT_CONTENT))
     try:
         with closing(FileMedium(path)) as medium:
             block = bytearray(BLOCK_BYTES)
-            return medium.read_at(0, memoryview(block)) == BLOCK_BYTES and bytes(block) == header
+            return medium.read_at(0, memoryview(block)) == BLOCK_BYTES and bytes(block) == FIRST_BLOCK
     except AirgapError:
         return False
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signing import add_beside
 from airgap_bundle.bundle.volumes.beside import write_table_and_sums
-from airgap_bundle.bundle.volumes.diagnosis import missing
+from airgap_bundle.bundle.volumes.complaints import missing
 from airgap_bundle.bundle.volumes.in_turn import InTurnMedium
 
 if TYPE_CHECKING:

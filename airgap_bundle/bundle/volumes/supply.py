@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.volumes.diagnosis import missing
+from airgap_bundle.bundle.volumes.complaints import missing
 from airgap_bundle.bundle.volumes.finding import FoundVolumes, find_volumes, media_in
 from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.core.report import Remark, Severity, silent
