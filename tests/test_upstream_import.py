@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 import textwrap
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import helm, upstream
+from support.drop import nginx_drop
 from support.fake_sigstore import FakeSigstore
 from support.images import multi_arch_image, single_image
 from support.trip import Trip, command_line, keys, make_trip, run
@@ -101,8 +103,8 @@ class Delivery:
             for word in words:
                 assert word in said.text, said.text
         for command in ("verify", "plan", "push"):
-            status, _, said = self.stream(command, bundle)
-            assert (status, code in said) == (3, True), said
+            status, _, text = self.stream(command, bundle)
+            assert (status, code in text) == (3, True), text
         assert self.trip.inner_tags() == {}
 
     def accepted(self, bundle: Path) -> dict[str, Any]:
@@ -409,6 +411,43 @@ def test_a_refused_push_sends_nothing_from_a_file_and_is_in_the_trail(delivery: 
     assert not list((delivery.trip.path / "inner").rglob(delivery.image.root.layers[0].digest.encoded))
     trail = [json.loads(line) for line in (delivery.trip.state / "audit.jsonl").read_text().splitlines()]
     assert [(one["event"], one["details"]["code"]) for one in trail] == [("refused", REFUSED)]
+
+
+# -- the other ways that a bundle can come in
+
+
+def test_a_delta_brings_the_signatures_of_what_it_leaves_out(delivery: Delivery, key: Any) -> None:
+    trip = delivery.trip
+    delivery.beside(signed(delivery, key))
+    delivery.demand(by_key(key))
+    first = trip.build("first.tar")
+    trip.pushed(first)
+    more = trip.put({("acme/more", "1.0"): single_image("more")})
+    content = upstream.payload(single_image("more").digest)
+    upstream.signature_image((content, upstream.key_notes(key, content))).push_to(
+        trip.source.registry, "acme/more", upstream.beside(single_image("more").digest)
+    )
+    trip.manifest_of_images(f"{trip.source.address}/acme/app:1.0", *more, version="2.0.0")
+    assert trip.lock().status == 0
+    delta = trip.build("second.tar", "--base", first)
+    assert [len(one["upstream"]) for one in (trip.pushed(delta),)] == [2]
+    assert trip.inside("acme/more", "1.0") == single_image("more").digest
+
+
+def test_a_bundle_behind_an_address_is_judged_before_anything_is_sent(
+    delivery: Delivery, key: Any, tmp_path: Path
+) -> None:
+    trip = delivery.trip
+    delivery.beside(signed(delivery, key))
+    bundle = trip.build()
+    with nginx_drop(tmp_path / "web") as drop:
+        shutil.copy(bundle, drop.directory / "acme.tar")
+        delivery.demand(by_key(_stranger()))
+        said = trip.push(drop.url("acme.tar"))
+        assert (said.status, f"explain {REFUSED}" in said.text) == (3, True), said.text
+        assert trip.inner_tags() == {}
+        delivery.demand(by_key(key))
+        assert len(trip.pushed(drop.url("acme.tar"))["upstream"]) == 1
 
 
 # -- a lock that was edited
