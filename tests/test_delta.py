@@ -630,3 +630,30 @@ def content_names(path: Path) -> list[tuple[str, str]]:
         for tag in registry.list_tags(name)
         if "airgap-receipts" not in name and not tag.startswith("airgap-")
     ]
+
+
+def test_volumes_are_a_base_as_the_bundle_is_that_they_are_cut_from(releases: Releases, second: Path) -> None:
+    volumes = releases.trip.path / "medium"
+    volumes.mkdir()
+    releases.put("1", images("abc", "1"))
+    size = (releases.trip.path / "one.tar").stat().st_size
+    said = run(
+        "airgap-export", "cut", releases.trip.path / "one.tar", "-o", volumes, "--volume-size", f"{size // 2 + 1}"
+    )
+    assert said.status == 0, said.err
+    releases.put("2", images("abc", "2", changed="a"))
+    expected = releases.plan(second).json["bundleId"]
+    assert releases.plan(volumes).json["bundleId"] == expected
+    assert releases.plan(next(volumes.glob("*.001"))).json["bundleId"] == expected
+
+
+def test_a_base_that_is_newer_than_the_lock_is_remarked_on(releases: Releases) -> None:
+    releases.put("1", images("a", "1"))
+    files = {file: file.read_bytes() for file in releases.trip.path.glob("acme*.yaml")}
+    releases.put("2", images("a", "2", changed="a"))
+    receipt = releases.push(releases.build("two.tar"))
+    for file, data in files.items():
+        file.write_bytes(data)
+    said = releases.plan(receipt, receipt)
+    assert "acme 2 is inside, which is newer than this lock" in " ".join(said.err.split())
+    assert said.json["leftOut"]["blobs"] == 1

@@ -41,11 +41,15 @@ def delta_facts(inventory: Inventory) -> list[tuple[str, str]]:
     """What a bundle says that it leaves out, for people; nothing for a full one."""
     if not inventory.assumed:
         return []
-    facts = [("leaves out", f"{amount_text(inventory.assumed)}, which its destination must hold")]
-    facts += [("builds on", str(one)) for one in inventory.base[:_SHOWN]]
+    return [("leaves out", f"{amount_text(inventory.assumed)}, which its destination must hold")]
+
+
+def base_lines(inventory: Inventory) -> list[str]:
+    """The bundles that a delta builds on, for people: in full, 78 columns each, as they have to be found."""
+    lines = [f"base   {one}" for one in inventory.base[:_SHOWN]]
     if len(inventory.base) > _SHOWN:
-        facts.append(("builds on", f"{len(inventory.base) - _SHOWN} more; --format json has them all"))
-    return facts
+        lines.append(f"base   and {len(inventory.base) - _SHOWN} more; --format json has them all")
+    return lines
 
 
 def bases_record(delta: Delta) -> list[dict[str, Any]]:
@@ -82,10 +86,7 @@ def show_delta_plan(plan: ExportPlan, terminal: Terminal) -> None:
 
 def saving_text(delta: Delta) -> str:
     """What a delta saves, and that it is not proved: one sentence."""
-    return (
-        f"Leaves out {amount_text(delta.assumed)}, on the word of {count_text(len(delta.bases), 'base')}; "
-        "the import proves that it is there"
-    )
+    return f"Leaves out {amount_text(delta.assumed)}, as the bases say; the import proves that"
 
 
 def _base_text(base: Base) -> str:
@@ -93,4 +94,4 @@ def _base_text(base: Base) -> str:
     if len(base.bundles) > _SHOWN:
         names += f" and {len(base.bundles) - _SHOWN} more"
     places = f" at {', '.join(base.destinations)}" if base.destinations else ""
-    return f"{base.kind.value} {printable(base.name)}: {names or 'nothing'}{places}"
+    return f"{printable(base.name)} ({base.kind.value}): {names or 'nothing'}{places}"

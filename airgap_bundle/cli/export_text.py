@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.bundle.volumes.naming import volume_name
-from airgap_bundle.cli.delta_text import amount, bases_record, delta_facts, delta_record, saving_text, show_delta_plan
+from airgap_bundle.cli.delta_text import (
+    amount,
+    base_lines,
+    bases_record,
+    delta_facts,
+    delta_record,
+    saving_text,
+    show_delta_plan,
+)
 from airgap_bundle.core.text import size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
 
@@ -116,6 +124,8 @@ def show_built(
     say(closing_line(verb, name, count_items(inventory), size=plan.layout.total_bytes, seconds=seconds))
     # Never shortened: two people compare it. 78 columns.
     say(f"bundle {plan.bundle_id}")
+    for line in base_lines(inventory):
+        say(line)
     facts = []
     if built.resumed_bytes:
         facts.append(("resumed", f"{size_text(built.resumed_bytes)} were there from an earlier run"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.bundle.inventory import time_text
-from airgap_bundle.cli.delta_text import amount_text, delta_facts, delta_record
+from airgap_bundle.cli.delta_text import amount_text, base_lines, delta_facts, delta_record
 from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.cli.upstream_text import NOT_CHECKED_AGAIN, has_verdicts, judged_table, upstream_table
 from airgap_bundle.core.text import count_text, size_text
@@ -43,7 +43,9 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     inventory, decision = verified.inventory, verified.decision
     not_checked = [*decision.not_checked, "whether it is newer than what a destination has; push asks that"]
     if inventory.assumed:
-        not_checked.append(f"whether a destination has what it leaves out, {amount_text(inventory.assumed)}; push asks")
+        not_checked.append(
+            f"whether a destination has what it leaves out ({amount_text(inventory.assumed)}); push asks that"
+        )
     if has_verdicts(inventory) and not verified.verdicts:
         not_checked.append(NOT_CHECKED_AGAIN)
     if terminal.json:
@@ -75,6 +77,8 @@ def show_verdict(bundle: str, verified: Verified, steps: Sequence[Step], seconds
     )
     # Digests that are there to be compared stand on lines of their own, in full: 78 columns.
     terminal.show(f"bundle {verified.bundle_id}")
+    for line in base_lines(inventory):
+        terminal.show(line)
     terminal.show(f"policy {decision.policy_digest}")
     facts = [("policy", f"version {decision.policy_version}, entry {decision.entry!r}")]
     facts += delta_facts(inventory)

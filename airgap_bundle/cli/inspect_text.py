@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.inventory import time_text
 from airgap_bundle.cli.bills import bill_of
-from airgap_bundle.cli.delta_text import delta_facts, delta_record
+from airgap_bundle.cli.delta_text import base_lines, delta_facts, delta_record
 from airgap_bundle.cli.export_text import count_items, item_record
 from airgap_bundle.cli.upstream_text import has_verdicts, upstream_table
 from airgap_bundle.core.text import size_text
@@ -62,6 +62,8 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
         ("content", "every byte is as the inventory says" if found.checked else "not read; --check reads it all"),
     ]
     terminal.show(f"bundle {found.bundle_id}")
+    for line in base_lines(inventory):
+        terminal.show(line)
     terminal.show(pairs(facts, width=terminal.width))
     rows = [(item.kind, item.source, ", ".join(item.platforms), item.digest) for item in inventory.items]
     rows += [("file", name, "", layer.digest) for name, layer in found.unverified_files]

@@ -47,7 +47,8 @@ def _read_base(name: str) -> Base:
             hint="name its file: a receipt, holdings, or a bundle",
         )
     path = Path(name)
-    if is_address(name) or path.is_dir():
+    if is_address(name) or not path.is_file():
+        # A directory of volumes, a URL, nothing at all: whoever opens bundles knows what to say.
         return _read_bundle(name)
     with closing(FileMedium(path)) as medium:
         first = memoryview(bytearray(1))
