@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.kit.documents import size_of
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from airgap_bundle.connected.kit.targets import Target
     from airgap_bundle.connected.kit.wheels import Wheel
 
+# What every terminal has.
+_COLUMNS = 79
 _HEAD = """\
 airgap-bundle {version}: install it inside
 {rule}
@@ -72,7 +75,7 @@ Every line has to end in OK. (On macOS: shasum -a 256 --strict --check.)
 """
 
 _INSTALL = """\
-For {targets}.
+{targets}
 
     python3 -m venv /opt/airgap-bundle
     /opt/airgap-bundle/bin/pip install --require-hashes --no-index \\
@@ -143,7 +146,7 @@ def readme_text(
         if signed
         else "",
         "executable_file": _listed(executable.file, "one executable with Python inside") if executable else "",
-        "targets": ", ".join(map(str, targets)),
+        "targets": textwrap.fill(f"For {', '.join(map(str, targets))}.", _COLUMNS, break_long_words=False),
         "pip": pip,
     }
     parts = [_HEAD, _SIGNED if signed else _UNSIGNED, _CHECK, _INSTALL]

@@ -137,7 +137,9 @@ def _make_environment(root: Path, work: Path, pip: Sequence[str], target: Target
 
 
 def _run(command: Sequence[str], work: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON and not name.startswith("PIP_")
+    }
     environment |= {**_SAME_EACH_TIME, "PYTHONNOUSERSITE": "1", "PYINSTALLER_CONFIG_DIR": str(work / "cache")}
     # Others' temporary directories may be small; this one is where there has to be room anyway.
     environment["TMPDIR"] = str(work)

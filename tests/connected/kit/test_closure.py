@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,13 @@ def test_a_version_that_another_part_refuses_is_not_packed(site: Path) -> None:
     with pytest.raises(HostError, match=r"leaves 1\.5 is installed here, but roots asks for >=2") as caught:
         find_tool("roots", HERE[0])
     assert caught.value.code == "AB-KIT-ENVIRONMENT"
+
+
+def test_without_the_extra_no_kit_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "packaging", None)
+    with pytest.raises(HostError) as caught:
+        find_packages(HERE, ())
+    assert caught.value.code == "AB-KIT-EXTRA"
 
 
 def test_every_package_says_its_licence_in_one_line() -> None:

@@ -49,6 +49,21 @@ def test_pip_is_the_one_of_this_environment() -> None:
     assert wheels.pip_version(wheels.find_pip())
 
 
+def test_where_there_is_no_pip_the_one_that_python_keeps_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ensurepip", reason="this Python keeps no pip")
+    monkeypatch.setitem(sys.modules, "pip", None)
+    assert wheels.find_pip()[1].endswith(".whl/pip")
+    assert wheels.pip_version(wheels.find_pip())
+
+
+def test_without_any_pip_no_kit_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(HostError) as caught:
+        wheels.find_pip()
+    assert caught.value.code == "AB-KIT-PIP"
+
+
 def test_a_pip_that_does_not_work_is_named() -> None:
     with pytest.raises(HostError) as caught:
         wheels.pip_version((sys.executable, "-c", "raise SystemExit(1)"))
