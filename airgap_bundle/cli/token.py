@@ -49,7 +49,12 @@ def _issue(
     ] = None,
     service: Annotated[
         list[str] | None,
-        typer.Option("--service", metavar="NAME", help="[airgap-registry] The registry it is for; repeatable."),
+        typer.Option(
+            "--service",
+            envvar="AIRGAP_SERVICE",
+            metavar="NAME",
+            help="[airgap-registry] The registry it is for; repeatable.",
+        ),
     ] = None,
     until: Annotated[
         str, typer.Option("--until", metavar="DATE|90d", help="[365d] When it ends.", show_default=False)

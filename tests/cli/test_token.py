@@ -163,6 +163,19 @@ def test_verify_says_what_a_token_is_good_for_or_why_it_is_not(state: Path, tmp_
         refused(token(state, "verify", file, "--format", "json"), 3, "AB-TOKEN-REFUSED")
 
 
+def test_verify_makes_no_keys(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a.b.c")
+    said = token(state, "verify", tmp_path / "token", "--format", "json")
+    assert "no keys here" in refused(said, 3, "AB-TOKEN-REFUSED")
+    assert not (state / "audit.jsonl").exists()
+
+
+def test_the_name_of_the_registry_can_come_from_the_environment(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRGAP_SERVICE", "registry.internal")
+    issued = issue(state, "ci", "--scope", "a:pull", "--format", "json").json
+    assert issued["identity"]["services"] == ["registry.internal"]
+
+
 def test_the_keys_and_their_rotation(state: Path) -> None:
     first = token(state, "keys", "--format", "json").json["keys"]
     assert [key["standing"] for key in first] == ["next", "current"]

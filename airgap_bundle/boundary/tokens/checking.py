@@ -23,6 +23,9 @@ def check_token(
     Raises `TrustError` AB-TOKEN-REFUSED with the reason, and `InvalidValueError` for what is no scope.
     """
     wanted = parse_request(scopes)
+    if not office.keys.exists():
+        # Looking at a token makes none.
+        raise _refused("there are no keys here; compare --state and --keys with those of the server")
     try:
         verified = office.verifier.verify(unverified_text, service=service, now=now)
     except TokenRefusedError as error:

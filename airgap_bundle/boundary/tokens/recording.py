@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.moments import moment_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
@@ -118,6 +120,6 @@ class Recorder:
     def _write_counts(self, windows: list[_Window]) -> None:
         for window in windows:
             if window.more and window.last is not None:
-                last = window.last.isoformat(timespec="seconds")
+                last = moment_text(window.last.replace(microsecond=0))
                 details = {**window.details, "times": str(window.more), "last": last}
                 self._audit.append(window.event, at=self._now(), details=details)

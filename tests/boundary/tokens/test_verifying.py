@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.token_office import NOON, SERVICE, Desk, claims_for, encode, forge, hs256, sign_with, strangers_key
 
 from airgap_bundle.boundary.tokens import key_store
@@ -364,6 +366,24 @@ def tamper(desk: Desk) -> Callable[[str, str, str], None]:
         path.write_text(path.read_text().replace(old, new))
 
     return change
+
+
+# Whatever comes
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, str]:
+    desk = Desk(tmp_path_factory.mktemp("known") / "state")
+    return desk, sign(desk, desk.issue().identity).text
+
+
+@given(st.data())
+def test_no_text_does_anything_but_count_or_be_refused(known: tuple[Desk, str], data: st.DataObject) -> None:
+    desk, good = known
+    parts = [data.draw(st.sampled_from([part, "", "e30", "bnVsbA", part[::-1]])) for part in good.split(".")]
+    text = data.draw(st.sampled_from([".".join(parts), good])) if data.draw(st.booleans()) else data.draw(st.text())
+    if text != good:
+        assert isinstance(reason(desk, text), Reason)
 
 
 # What is remembered
