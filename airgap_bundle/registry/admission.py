@@ -73,6 +73,9 @@ class Caller:
     """Who it is, as found out. An empty name is nobody in particular."""
 
     name: str = ""
+    # What a login would be asked for with, where one would open more than this: whole values of `WWW-Authenticate`.
+    # Clients that ask once whether they have to log in (`GET /v2/`) and are let in would never know.
+    challenges: tuple[str, ...] = ()
 
 
 class Admission(Protocol):

@@ -7,7 +7,7 @@ carries a path of this machine or a traceback.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from airgap_bundle.registry.admission import Admission
+    from airgap_bundle.registry.admission import Admission, Caller
     from airgap_bundle.registry.store import DirectoryRegistry
     from airgap_bundle.registry.uploads import Uploads
     from airgap_bundle.registry.wsgi import StartResponse
@@ -153,16 +153,19 @@ class RegistryApplication:
         if handler is None:
             raise _meaningless(route.handlers)
         if not name:
-            self._admit(request, Wanted(repository=None, action=route.general))
-            return handler(request, "", rest)
+            caller = self._admit(request, Wanted(repository=None, action=route.general))
+            reply = handler(request, "", rest)
+            challenges = tuple(("WWW-Authenticate", challenge) for challenge in caller.challenges)
+            return replace(reply, headers=(*reply.headers, *challenges))
         repository = self._repository(request, name)
         action = action_of(request.method, uploading=route.uploading)
         self._admit(request, Wanted(repository=repository, action=action))
         return handler(request, repository, rest)
 
-    def _admit(self, request: Request, wanted: Wanted) -> None:
+    def _admit(self, request: Request, wanted: Wanted) -> Caller:
         caller = self._admission.admit(Presented.by(request), wanted)
         request.note_caller(caller.name)
+        return caller
 
     def _may_pull(self, request: Request, repository: str) -> bool:
         """Whether the one who pushes here may read there too: what is mounted is read."""

@@ -7,7 +7,9 @@ On loopback it may be without TLS and logins; anywhere else only where that was 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import select
 import signal
 import threading
 from contextlib import contextmanager
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     Log = Callable[[str], None]
 
 
+_LOGGER = logging.getLogger(__name__)
+# How often abandoned uploads are looked for; they are kept for an hour.
+_TIDY_SECONDS = 60.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -76,6 +81,7 @@ class RegistryServer:
         self.registry = DirectoryRegistry(path)
         self._uploads = Uploads(self.registry.storage.contents)
         self.metrics = Metrics()
+        self._allow_push = allow_push
         self._log = log
         self._log_format = log_format
         application = RegistryApplication(
@@ -119,6 +125,14 @@ class RegistryServer:
         self._server.stop()
         self._thread.join()
 
+    def tidy(self) -> None:
+        """Remove uploads that were abandoned; for whoever keeps the server running."""
+        if self._allow_push:
+            try:
+                self._uploads.sweep()
+            except HostError as error:
+                _LOGGER.warning("%s", error)
+
     def _observe(self, answered: Answered) -> None:
         self.metrics.count(answered)
         if self._log is not None:
@@ -157,9 +171,15 @@ def serve(server: RegistryServer, *, ready: Callable[[RegistryServer], None] | N
     with _signals() as stopped, server:
         if ready is not None:
             ready(server)
-        # Whatever arrived since the handlers were set is waiting there; other signals may have handlers of others.
-        while os.read(stopped, 1)[0] not in _STOPPING:
-            pass
+        while not _is_stopped(stopped):
+            server.tidy()
+
+
+def _is_stopped(signals: int) -> bool:
+    """Wait until it is time to tidy up; whether a signal to stop has come. Others may have handlers of their own."""
+    if not select.select([signals], [], [], _TIDY_SECONDS)[0]:
+        return False
+    return os.read(signals, 1)[0] in _STOPPING or _is_stopped(signals)
 
 
 @contextmanager

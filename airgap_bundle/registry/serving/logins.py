@@ -44,7 +44,7 @@ class Logins:
         name = self.login(presented)
         if name is None:
             if self._anonymous_pull and wanted.action is Action.PULL:
-                return Caller()
+                return Caller(challenges=self._challenges())
             raise unauthorized("log in first", *self._challenges())
         if wanted.action in {Action.PUSH, Action.DELETE} and not self._pushers.may_push(name, wanted.repository or ""):
             raise denied(f"{name} may not push to or delete in {wanted.repository}")

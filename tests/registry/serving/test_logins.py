@@ -253,7 +253,7 @@ class TestNobodyInParticular:
     def test_may_pull_where_that_was_said_and_nothing_else(self, users: Path) -> None:
         logins = make(users, anonymous_pull=True, anybody=True)
         for authorization in (None, basic("", "")):
-            assert logins.admit(Presented(authorization=authorization), PULL) == Caller()
+            assert logins.admit(Presented(authorization=authorization), PULL).name == ""
             assert refused(logins, PUSH, authorization).status == HTTPStatus.UNAUTHORIZED
             assert refused(logins, LIST, authorization).status == HTTPStatus.UNAUTHORIZED
 
@@ -290,6 +290,14 @@ def test_over_the_wire(tmp_path: Path, users: Path) -> None:
             answer.read()
             return answer.status
 
+        # Whoever asks but once hears that a login would open more.
+        connection.request("GET", "/v2/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read(), answer.headers["WWW-Authenticate"]) == (
+            200,
+            b"{}",
+            logins_module.CHALLENGE,
+        )
         assert ask("GET", "/v2/acme/app/manifests/1") == 200
         assert ask("GET", "/v2/_catalog") == 401
         assert ask("GET", "/v2/_catalog", ALICE) == 200
