@@ -173,7 +173,8 @@ class UpstreamCheck:
 def passed_step(verdicts: tuple[UpstreamVerdict, ...]) -> Step:
     """What is said of the check when it has held."""
     items = len({verdict.source for verdict in verdicts})
-    detail = f"{count_text(items, 'item')} signed by {', '.join(dict.fromkeys(verdict.by for verdict in verdicts))}"
+    met = count_text(len(verdicts), "demand")
+    detail = f"{met} of the policy met by signatures in the bundle, for {count_text(items, 'item')}"
     return Step(number=UPSTREAM, title="upstream", outcome=Outcome.PASSED, detail=detail)
 
 
