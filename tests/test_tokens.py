@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-import shutil
 import ssl
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +20,7 @@ from support.clients import Logins, login, options
 from support.images import single_image
 from support.registries import debian_registry
 from support.token_office import Desk, ask, claims_for, forge, hs256, real_clock, strangers_key, token_registry
+from support.tools import containerd, short_directory, tool
 from support.trip import run
 
 from airgap_bundle.boundary.tokens.exporting import as_key_set, for_docker_registry
@@ -59,17 +57,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     desk = Desk(tmp_path / "state", clock=real_clock)
     with token_registry(desk, tmp_path / "registry") as server:
         yield Site(desk=desk, server=server, path=tmp_path)
-
-
-def program(name: str, *arguments: object, fails: bool = False) -> str:
-    """What a program prints; skips where it is not installed."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    command = [path, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    assert (done.returncode != 0) == fails, done.stdout
-    return done.stdout
 
 
 def client(address: str, issued: Issued, **more: Any) -> RegistryClient:
@@ -114,16 +101,16 @@ def test_skopeo_pushes_and_pulls_with_a_credential_and_stops_when_it_is_revoked(
     image = single_image("seed")
     image.write_layout(tmp_path / "layout", "1.0")
     remote, source = f"docker://{address}/acme/app:1.0", f"oci:{tmp_path}/layout:1.0"
-    program("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", credential, source, remote)
+    tool("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", credential, source, remote)
     assert site.server.registry.get_manifest("acme/app", "1.0") == image.root
     back = ("skopeo", "copy", "--src-tls-verify=false", "--src-creds", credential, remote, f"dir:{tmp_path}/back")
-    program(*back)
+    tool(*back)
     other = f"docker://{address}/other/app:1.0"
-    assert "denied" in program(
+    assert "denied" in tool(
         *("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", credential, source, other), fails=True
     )
     site.revoke("ci")
-    assert "authorized" in program(*back, fails=True)
+    assert "authorized" in tool(*back, fails=True)
 
 
 @pytest.mark.tools("podman")
@@ -131,18 +118,30 @@ def test_podman_logs_in_and_pulls_and_a_wrong_credential_gets_nowhere(site: Site
     issued = site.desk.issue("node-7", "acme/**:pull")
     single_image("seed").push_to(site.server.registry, "acme/app", "1.0")
     address, file = site.server.address, tmp_path / "auth.json"
-    # podman refuses a directory with a name as long as those that pytest makes.
-    with tempfile.TemporaryDirectory() as short:
+    with short_directory() as short:
         store = ("--storage-driver=vfs", f"--root={tmp_path}/podman", f"--runroot={short}")
         log_in = ("podman", *store, "login", "--tls-verify=false", "--authfile", file, "-u", "node-7", "-p")
         wrong = issued.credential[:-1] + ("A" if issued.credential[-1] != "A" else "B")
-        assert "invalid username/password" in program(*log_in, wrong, address, fails=True)
-        program(*log_in, issued.credential, address)
+        assert "invalid username/password" in tool(*log_in, wrong, address, fails=True)
+        tool(*log_in, issued.credential, address)
         pull = ("podman", *store, "pull", "-q", "--tls-verify=false", "--authfile", file, f"{address}/acme/app:1.0")
-        program(*pull)
-        program("podman", *store, "rmi", "-a")
+        tool(*pull)
+        tool("podman", *store, "rmi", "-a")
         site.revoke("node-7")
-        assert "invalid username/password" in program(*pull, fails=True)
+        assert "invalid username/password" in tool(*pull, fails=True)
+
+
+@pytest.mark.tools("ctr", "containerd")
+def test_containerd_fetches_with_a_credential_until_it_is_revoked(site: Site) -> None:
+    issued = site.desk.issue("node-7", "acme/**:pull")
+    single_image("seed").push_to(site.server.registry, "acme/app", "1.0")
+    name = f"{site.server.address}/acme/app:1.0"
+    with short_directory() as home, containerd(home) as address:
+        fetch = ("ctr", "--address", address, "content", "fetch", "--plain-http", "--user")
+        tool(*fetch, f"node-7:{issued.credential}", name)
+        assert "401" in tool(*fetch, "node-7:wrong", name, fails=True)
+        site.revoke("node-7")
+        assert "401" in tool(*fetch, f"node-7:{issued.credential}", name, fails=True)
 
 
 @pytest.mark.tools("skopeo")
@@ -154,7 +153,7 @@ def test_an_identity_token_in_an_auth_file_is_a_credential_too(site: Site, tmp_p
     known = {"auth": "Y2k6", "identitytoken": issued.credential}
     file.write_text(json.dumps({"auths": {site.server.address: known}}))
     remote = f"docker://{site.server.address}/acme/app:1.0"
-    program("skopeo", "inspect", "--tls-verify=false", "--authfile", file, remote)
+    tool("skopeo", "inspect", "--tls-verify=false", "--authfile", file, remote)
     assert len(site.desk.told("token-refreshed")) >= 1
 
 
@@ -317,12 +316,12 @@ def test_skopeo_gets_tokens_from_us_for_debians_registry(docker: Elsewhere, tmp_
     image.write_layout(tmp_path / "layout", "1.0")
     credential = f"ci:{issued.credential}"
     remote = f"docker://{docker.address}/acme/app:1.0"
-    program(
+    tool(
         *("skopeo", "copy", "--dest-tls-verify=false", "--dest-creds", credential),
         *(f"oci:{tmp_path}/layout:1.0", remote),
     )
     inspect = ("skopeo", "inspect", "--tls-verify=false", "--creds", credential, "--format", "{{.Digest}}", remote)
-    assert program(*inspect).strip() == image.digest
+    assert tool(*inspect).strip() == image.digest
 
 
 @pytest.mark.tools("docker-registry")
