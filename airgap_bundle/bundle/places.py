@@ -71,10 +71,10 @@ def fill(medium: Medium, offset: int, size: int) -> bytearray:
     return data
 
 
-def malformed(medium: Medium, offset: int, what: str) -> BundleError:
+def malformed(medium: Medium, offset: int, what: str, *, size: int = BLOCK_BYTES) -> BundleError:
     """What stands at `offset` is not what has to stand there."""
     error = BundleError("AB-BUNDLE-MALFORMED", f"{medium.name} is damaged at byte {offset}: {what}", hint=COPY_AGAIN)
-    return medium.explain(error, offset, offset + BLOCK_BYTES)
+    return medium.explain(error, offset, offset + size)
 
 
 def truncated(medium: Medium, offset: int) -> BundleError:

@@ -120,7 +120,7 @@ def read_head(medium: Medium) -> UnverifiedHead:
     try:
         signatures = parse_area(read_exactly(medium, position, layout.SIGNATURE_AREA_BYTES))
     except InvalidValueError as error:
-        raise malformed(medium, position, str(error)) from error
+        raise malformed(medium, position, str(error), size=layout.SIGNATURE_AREA_BYTES) from error
     return UnverifiedHead(
         inventory_raw=kept[layout.INVENTORY],
         signatures=signatures,
