@@ -44,7 +44,7 @@ def show_issued(issued: Issued, output: Path | None, terminal: Terminal) -> None
         terminal.write(issued.credential + "\n")
     where = f"is in {output}" if output is not None else "is shown this once"
     if issued.claims is not None:
-        terminal.say(f"Issued one token for {identity.name}, which {where}; it ends at {_text(issued.claims.ends)}")
+        terminal.say(f"Issued one token for {identity.name} until {_text(issued.claims.ends)}; it {where}")
     else:
         terminal.say(f"Issued {identity.name} until {identity.until:%Y-%m-%d}; its credential {where}")
     terminal.say(pairs([(f"  {name}", value) for name, value in _facts(identity)]))
@@ -60,11 +60,12 @@ def show_revoked(identity: Identity, now: dt.datetime, terminal: Terminal) -> No
         terminal.emit({"version": 1, "identity": _record(identity), "lastAcceptedElsewhere": _text(last)})
         return
     if since == now:
-        terminal.show(f"Revoked {identity.name}: the embedded registry and the token endpoint refuse it from now on")
+        terminal.show(f"Revoked {identity.name}: neither serve nor its token endpoint takes it from now on")
     else:
         terminal.show(f"{identity.name} was revoked already, at {_text(since)}")
     if last > now:
-        terminal.say(f"Registries that check signatures alone take its last token until {_text(last)} at the latest")
+        terminal.say("Registries that check signatures alone take its last token until")
+        terminal.say(f"{_text(last)} at the latest")
 
 
 def show_identities(found: Sequence[tuple[Identity, dt.datetime | None]], now: dt.datetime, terminal: Terminal) -> None:
@@ -86,13 +87,13 @@ def show_identities(found: Sequence[tuple[Identity, dt.datetime | None]], now: d
     rows = [
         (
             one.name,
-            one.state(now) if one.state(now) != "active" else f"until {one.until:%Y-%m-%d}",
+            _state(one, now),
             f"{used:%Y-%m-%d %H:%M}" if used else "never",
             " ".join(str(grant) for grant in one.grants),
         )
         for one, used in found
     ]
-    terminal.show(table(("IDENTITY", "STATE", "LAST USED", "MAY"), rows, width=terminal.width))
+    terminal.show(table(("IDENTITY", "STATE", "LAST USED", "MAY"), rows, width=terminal.width, fold=True))
     for one, _ in found:
         if one.state(now) == "active" and not one.is_once and one.until - now < _SOON:
             terminal.warn(f"{one.name} ends on {one.until:%Y-%m-%d}; --renew with --until lets it go on")
@@ -113,7 +114,8 @@ def show_keys(ring: KeyRing, path: Path, written: Sequence[Path], now: dt.dateti
             f"the certificate of the key that signs ends on {ring.current.certificate_ends:%Y-%m-%d}; rotate the keys"
         )
     if not written:
-        terminal.say("Registries that check tokens by themselves need new files after each rotation: --for, -o")
+        terminal.say("Registries that check tokens by themselves need new files after each rotation:")
+        terminal.say("airgap-import token keys --for docker-registry")
 
 
 def show_verified(verified: Verified, terminal: Terminal) -> None:
@@ -134,6 +136,13 @@ def show_verified(verified: Verified, terminal: Terminal) -> None:
     allowed = " ".join(str(one) for one in claims.access) or "nothing: it only shows who is asking"
     facts = [("token of", identity.name), ("for", claims.audience), ("until", _text(claims.ends)), ("allows", allowed)]
     terminal.show(pairs(facts, width=terminal.width))
+
+
+def _state(identity: Identity, now: dt.datetime) -> str:
+    state = identity.state(now)
+    if state != "active":
+        return state
+    return f"until {identity.until:%H:%M} UTC" if identity.is_once else f"until {identity.until:%Y-%m-%d}"
 
 
 def _facts(identity: Identity) -> list[tuple[str, str]]:

@@ -140,6 +140,15 @@ def exists_error(identity: Identity) -> UsageError:
     )
 
 
+def revoked_error(identity: Identity) -> UsageError:
+    """The error for an identity that is to go on and was revoked."""
+    return UsageError(
+        "AB-TOKEN-REVOKED",
+        f"the identity {identity.name} was revoked, and a new credential would bring it back",
+        hint="issue it anew without --renew, and say with --scope what it may do",
+    )
+
+
 def unknown_error(name: str) -> UsageError:
     """The error for a name that nobody has."""
     return UsageError(

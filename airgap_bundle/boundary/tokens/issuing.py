@@ -21,7 +21,7 @@ from airgap_bundle.boundary.tokens.identities import (
     new_number,
     new_secret,
 )
-from airgap_bundle.boundary.tokens.identity_store import exists_error, unknown_error
+from airgap_bundle.boundary.tokens.identity_store import exists_error, revoked_error, unknown_error
 from airgap_bundle.boundary.tokens.lifetimes import (
     DEFAULT_IDENTITY_LIFE,
     DEFAULT_LIFE,
@@ -91,13 +91,18 @@ class Issuer:
         return Issued(identity=identity, credential=secret)
 
     def renew(self, wish: Wish, now: datetime) -> Issued:
-        """A new credential for an identity, changed where the wish says so; the old one and its tokens stop at once."""
+        """A new credential for an identity, changed where the wish says so; the old one and its tokens stop at once.
+
+        Raises `UsageError` for one that is not there, and for one that was revoked: it would come back unnoticed.
+        """
         check_life(wish.life, MAX_LIFE)
         secret, digest = new_secret(check_name(wish.name))
 
         def change(found: Identity | None) -> Identity:
             if found is None:
                 raise unknown_error(wish.name)
+            if found.revoked is not None:
+                raise revoked_error(found)
             identity = _identity(wish, found, now, secret=digest)
             self.audit.append("token-renewed", at=now, details=facts(identity))
             return identity

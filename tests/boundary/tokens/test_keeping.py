@@ -297,6 +297,13 @@ def test_renewing_what_has_ended_gives_it_a_new_life(desk: Desk) -> None:
     assert renewed.state(desk.clock()) == "active"
 
 
+def test_renewing_does_not_bring_back_who_was_revoked(desk: Desk) -> None:
+    desk.issue()
+    revoked = desk.office.issuer.revoke("ci", "left", NOON)
+    assert code(lambda: desk.office.issuer.renew(desk.wish("ci"), NOON)) == "AB-TOKEN-REVOKED"
+    assert desk.office.identities.find("ci") == revoked
+
+
 def test_nobody_is_revoked_or_renewed_who_is_not_there(desk: Desk) -> None:
     for name in ("nobody", "../ci", ""):
         assert code(lambda name=name: desk.office.issuer.revoke(name, "", NOON)) == "AB-TOKEN-UNKNOWN"  # type: ignore[misc]  # a default binds the loop's value
