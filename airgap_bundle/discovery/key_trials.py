@@ -7,15 +7,14 @@ otherwise than it should is tried in the next shape; what no shape moves is name
 from __future__ import annotations
 
 import json
-import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
-from airgap_bundle.core.oci import Reference
-from airgap_bundle.discovery import rendering
+from airgap_bundle.discovery import key_marks, rendering
 from airgap_bundle.discovery.helm_program import coalesced
+from airgap_bundle.discovery.key_marks import Mark
 from airgap_bundle.discovery.plain import plain_values
 from airgap_bundle.discovery.tracing import Tracer
 from airgap_bundle.discovery.value_keys import candidates
@@ -27,18 +26,20 @@ from airgap_bundle.manifest.settings import MAX_KEYS, Form, Setting, pointer
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from airgap_bundle.core.oci import Reference
     from airgap_bundle.discovery.chart import Chart
     from airgap_bundle.discovery.sweep import Sweep
     from airgap_bundle.discovery.value_keys import Candidate, Path, Shape
     from airgap_bundle.discovery.walk import Spotted
 
-# A candidate has 14 shapes at most; each rendering takes a third of a second.
-_MAX_ROUNDS = 15
+# A candidate has 14 shapes at most, and may be tried twice; each rendering takes a third of a second.
+_MAX_ROUNDS = 30
+# With every switch of a large chart a rendering takes some seconds. What was not tried is a guess.
+_MAX_SECONDS = 60.0
 # When a chart does not render any more, the culprit is looked for one by one; of a larger chart nothing is proved then.
 _MAX_ALONE = 40
 # What one rendering may take here.
 _SECONDS = 20.0
-_ZONE = "airgap-relocated.invalid:5000"
 # Bitnami's charts refuse images that are not theirs unless this is set.
 _ALLOWING = ("global", "security", "allowInsecureImages")
 _RENDERED = "rendered"
@@ -59,6 +60,9 @@ def find_settings(chart: Chart, values: Sequence[str], known: Collection[Referen
     sources = rendering.template_sources(chart)
     images = {one.reference for one in asked} | set(known)
     trial = _Trial(chart, values, seen, own, [_Entry(one) for one in candidates(seen, sources, images)])
+    if base is not None:
+        # What the chart demands, or cannot render, in any case says nothing about a value.
+        trial.broken = frozenset((*base.stubs, *(template for template, _ in base.dropped)))
     if base is None or base.trouble:
         return trial.guesses(known)
     return trial.run(known)
@@ -95,13 +99,15 @@ def _asked(sweep: Sweep) -> Iterator[_Asked]:
 class _Entry:
     """A candidate and the shape that it is tried in.
 
-    `is_seen`: the rendering names what was set. `is_proved`: so did that of the chart as it is.
+    `is_seen`: the rendering names what was set. `is_proved`: so did that of the chart as it is. `is_unused`: nothing
+    that was set shows up.
     """
 
     candidate: Candidate
     number: int = 0
     is_seen: bool = False
     is_proved: bool = False
+    is_unused: bool = False
 
     @property
     def shape(self) -> Shape | None:
@@ -123,6 +129,7 @@ class _Trial:
         self._own = own
         self._entries = [entry for entry in entries if self._is_possible(entry.candidate.at)]
         self._allows = False
+        self.broken: frozenset[str] = frozenset()
 
     def guesses(self, known: Collection[Reference]) -> tuple[Setting, ...]:
         """What looks right, where nothing can be rendered."""
@@ -134,11 +141,15 @@ class _Trial:
         """Try until everything comes out as it should, or nothing is left to try."""
         wanted = {reference.name for reference in known}
         only_base = True
+        deadline = time.monotonic() + _MAX_SECONDS
         for _ in range(_MAX_ROUNDS):
+            if time.monotonic() > deadline:
+                break
             sweep = self._render(self._entries, only_base=only_base)
-            if sweep.trouble and not self._allows and get(self._seen, _ALLOWING) is not None:
+            fails = self._fails(sweep)
+            if fails and not self._allows and get(self._seen, _ALLOWING) is not None:
                 self._allows = True
-            elif sweep.trouble:
+            elif fails:
                 if not self._blame():
                     return self.guesses(known)
             elif self._judge(sweep):
@@ -147,7 +158,7 @@ class _Trial:
                     # What travels though the chart as it is does not ask for it comes with a switch.
                     only_base = False
                     for entry in self._entries:
-                        entry.is_proved = entry.is_seen
+                        entry.is_proved, entry.is_unused = entry.is_seen, False
                     continue
                 return (*self._settings(known), *self._fixed(sweep, wanted))
         return self.guesses(known)
@@ -161,10 +172,14 @@ class _Trial:
         tried = [entry for entry in self._entries if entry.shape is not None]
         found = False
         for entry in tried if len(tried) <= _MAX_ALONE else ():
-            if self._render([entry]).trouble:
+            if self._fails(self._render([entry])):
                 entry.number += 1
                 found = True
         return found
+
+    def _fails(self, sweep: Sweep) -> bool:
+        """Whether something cannot be rendered, or is demanded, that is not without our values."""
+        return bool(sweep.trouble) or not {*sweep.stubs, *(template for template, _ in sweep.dropped)} <= self.broken
 
     def _render(self, entries: Sequence[_Entry], *, only_base: bool = True) -> Sweep:
         overlay = json.dumps(self._overlay(entries))
@@ -186,21 +201,11 @@ class _Trial:
         """A host that tells the candidates apart; one for all where they share the value of the registry."""
         registry = next((at for at, form in entry.shape or () if form is Form.REGISTRY), None)
         if registry is not None and registry[:-1] != entry.candidate.at[:-1]:
-            return f"shared.{_ZONE}"
-        return f"c{self._entries.index(entry)}.{_ZONE}"
+            return key_marks.SHARED_HOST
+        return f"c{self._entries.index(entry)}.{key_marks.ZONE}"
 
     def _text(self, entry: _Entry, form: Form) -> str:
-        host, image = self._host(entry), entry.candidate.image
-        name = f"{host}/{image.name}"
-        tag = image.tag or "latest"
-        return {
-            Form.REFERENCE: f"{name}:{tag}@{_digest(image)}",
-            Form.TAGGED: f"{name}:{tag}",
-            Form.NAME: name,
-            Form.REGISTRY: host,
-            Form.REPOSITORY: image.name,
-            Form.DIGEST: str(_digest(image)),
-        }[form]
+        return key_marks.text(form, self._host(entry), entry.candidate.image)
 
     def _judge(self, sweep: Sweep) -> bool:
         """Whether all came out as they should; the next shape for those that did not."""
@@ -208,17 +213,16 @@ class _Trial:
         fine = True
         for entry in self._entries:
             # What a switch does to a name (`-chroot`) says nothing against a value that holds without it.
-            if entry.shape is None or entry.is_proved:
+            if entry.shape is None or entry.is_proved or entry.is_unused:
                 continue
-            name = f"{self._host(entry)}/{entry.candidate.image.name}"
-            occurrences = _occurrences(text, name)
-            # A host that shows up with anything else behind it was put where it does not belong.
-            strays = re.findall(rf"{re.escape(self._host(entry))}(?![\w.:/-])", text)
-            strays += [] if "shared" in name else _strays(text, self._host(entry), name)
-            entry.is_seen = bool(occurrences)
-            if strays or not all(_fits(found, name, entry) for found in occurrences):
+            forms = {form for _, form in entry.shape}
+            found = key_marks.look(text, self._host(entry), entry.candidate.image, forms)
+            entry.is_seen = found is Mark.FITS
+            if found is Mark.ABSENT and Form.REGISTRY not in forms:
+                # The whole name was set, and nobody asks for it.
+                entry.is_unused, entry.number = True, 0
+            elif found is not Mark.FITS:
                 entry.number += 1
-                entry.is_seen = False
                 fine = False
         return fine
 
@@ -253,7 +257,7 @@ class _Trial:
         for one in _asked(sweep):
             image = str(one.reference)
             by_switch = one.is_switch and one.reference.name not in wanted
-            if _ZONE not in one.reference.host and image not in told and not by_switch:
+            if key_marks.ZONE not in one.reference.host and image not in told and not by_switch:
                 told.add(image)
                 where = tracer.where(one.template, one.lines, one.spotted)
                 yield Setting(at=where, form=Form.FIXED, text=image, proof=_RENDERED)
@@ -271,37 +275,6 @@ class _Trial:
         except (InvalidValueError, TypeError):
             return False
         return bool(own == _at(self._seen, root))
-
-
-def _digest(image: Reference) -> Digest:
-    """A digest that nothing else has."""
-    return Digest.of(f"airgap-relocated {image}".encode())
-
-
-def _occurrences(text: str, name: str) -> list[str]:
-    """The references that begin with a name, with what stands directly before and behind it."""
-    return re.findall(rf"[\w.:/@-]*{re.escape(name)}(?:[:@][^\s\"'`,;|&)\]}}]*|(?![\w./-]))", text)
-
-
-def _strays(text: str, host: str, name: str) -> list[str]:
-    """Where the host shows up with another path than the image's."""
-    rest = re.escape(name.removeprefix(host))
-    return re.findall(rf"{re.escape(host)}(?!{rest}(?![\w./-]))", text)
-
-
-def _fits(found: str, name: str, entry: _Entry) -> bool:
-    """Whether what is asked for is what the shape says."""
-    forms = {form for _, form in entry.shape or ()}
-    image = entry.candidate.image
-    try:
-        reference = Reference.parse(found)
-    except InvalidValueError:
-        return False
-    if reference.name != name:
-        return False
-    if forms & {Form.REFERENCE, Form.DIGEST} and reference.digest != _digest(image):
-        return False
-    return not forms & {Form.REFERENCE, Form.TAGGED} or reference.tag == (image.tag or "latest")
 
 
 def _list_root(at: Path) -> Path | None:

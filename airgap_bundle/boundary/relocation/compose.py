@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.relocation.moves import Moved, Moves
 
 PATH = "compose.airgap.yaml"
+# Whoever has more of them has another way for them.
+_MOST_NOTES = 50
 _USE = "docker compose -f {} -f compose.airgap.yaml up"
 
 
@@ -39,7 +41,10 @@ def compose(moves: Moves) -> Output:
         return Output(unplaced=tuple(unplaced))
     files = sorted({file for choices in wanted.values() for file, _ in choices.values()})
     notes = [f"for {', '.join(files)}"]
-    notes += [f"no service is known for {one.source}: {one.pinned}" for one in moves.images if not one.services]
+    elsewhere = moves.named_by_charts
+    lone = [one for one in moves.images if not one.services and str(one.source) not in elsewhere]
+    notes += [f"no service is known for {one.source}: {one.pinned}" for one in lone[:_MOST_NOTES]]
+    notes += [f"nor for {len(lone) - _MOST_NOTES} more"] if len(lone) > _MOST_NOTES else []
     data = (header(moves.receipts, notes) + yamlout.dump({"services": services})).encode()
     use = _USE.format(shlex.quote(files[0]) if len(files) == 1 else "compose.yaml")
     return Output(files=(Made(path=PATH, data=data),), unplaced=tuple(unplaced), use=use)

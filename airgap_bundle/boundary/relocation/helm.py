@@ -43,7 +43,7 @@ def helm(moves: Moves) -> Output:
             text = header(moves.receipts, [f"{chart.source}, version {chart.tag}", *overlay.notes])
             files.append(Made(path=f"{name}.values.yaml", data=(text + yamlout.dump(overlay.values)).encode()))
     if moves.charts:
-        rest = [one for one in moves.images if str(one.source) not in told]
+        rest = [one for one in moves.images if str(one.source) not in told and not one.services]
         unplaced += [Unplaced(what=str(one.source), why="no value of a chart names it") for one in rest]
     return Output(files=tuple(files), unplaced=tuple(unplaced), use=_USE if files else "")
 

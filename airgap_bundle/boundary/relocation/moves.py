@@ -129,6 +129,11 @@ class Moves:
         """The images, without artifacts."""
         return tuple(one for one in self.pulled if one.kind == "image")
 
+    @property
+    def named_by_charts(self) -> frozenset[str]:
+        """The references that values or templates of charts name."""
+        return frozenset(setting.text for chart in self.charts for setting in chart.settings)
+
 
 def collect(receipts: Iterable[Receipt], home: Home) -> Moves:
     """What the receipts brought, all to the same destination. Where two name the same image, the later one counts."""
