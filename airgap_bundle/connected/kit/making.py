@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.writer import sync_directory
-from airgap_bundle.connected.kit import closure, documents, own_wheel, readme, standalone, targets, wheels
+from airgap_bundle.connected.kit import closure, documents, own_wheel, place, readme, standalone, targets, wheels
 from airgap_bundle.core.content import Digest
-from airgap_bundle.core.errors import HostError, UsageError
+from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, silent
 from airgap_bundle.trust import openpgp
 from airgap_bundle.trust.signature_packet import armor_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from airgap_bundle.connected.kit.closure import Package
     from airgap_bundle.connected.kit.standalone import Executable
@@ -77,13 +72,13 @@ def make_kit(request: Request, report: Reporter = silent) -> Kit:
     Raises `UsageError`, `HostError` or `RegistryError`; nothing is left behind then.
     """
     # 1.
-    _check_place(request.output)
+    place.check_place(request.output)
     key = _find_key(request.sign)
     goals = targets.find_targets(request.pythons, request.platforms)
     frozen = standalone.check_standalone(goals) if request.standalone else None
     packages = closure.find_packages(goals, request.extras)
     pip = wheels.find_pip()
-    with _growing(request.output) as (root, work):
+    with place.growing(request.output) as (root, work):
         # 2.
         fetched = _fetch(pip, packages, goals, root, work, report)
         own = _write_own_wheel(root)
@@ -106,7 +101,7 @@ def make_kit(request: Request, report: Reporter = silent) -> Kit:
             _write(root / SIGNATURE, armor_signature(openpgp.sign(sums, key.fingerprint).data))
         total = sum(path.stat().st_size for path in _files(root))
         # 5.
-        _finish(root, request.output)
+        place.finish(root, request.output)
     return Kit(
         output=request.output,
         version=own.version,
@@ -120,15 +115,6 @@ def make_kit(request: Request, report: Reporter = silent) -> Kit:
     )
 
 
-def _check_place(output: Path) -> None:
-    if not output.name:
-        raise UsageError("AB-USAGE-VALUE", f"not a directory that can be made: {output}", hint="name a new one with -o")
-    if os.path.lexists(output) and (output.is_symlink() or not output.is_dir() or any(output.iterdir())):
-        raise UsageError("AB-USAGE-OUTPUT-EXISTS", f"{output} exists already", hint="choose another name")
-    if not output.parent.is_dir():
-        raise UsageError("AB-USAGE-VALUE", f"there is no directory {output.parent}", hint="make it first")
-
-
 def _find_key(text: str) -> openpgp.SigningKey | None:
     if not text:
         return None
@@ -139,18 +125,6 @@ def _find_key(text: str) -> openpgp.SigningKey | None:
             hint="write gpg:KEY; whoever installs it has gpg, and nothing else to check with",
         )
     return openpgp.find_signing_key(text.removeprefix(_SIGN_WITH))
-
-
-@contextmanager
-def _growing(output: Path) -> Iterator[tuple[Path, Path]]:
-    """The directory while it grows, and another one for what comes up on the way; both are on the disk of `output`."""
-    with ExitStack() as stack:
-        names = []
-        for purpose in ("partial", "work"):
-            path = tempfile.mkdtemp(prefix=f".{output.name}.", suffix=f".{purpose}", dir=output.parent)
-            stack.callback(shutil.rmtree, path, ignore_errors=True)
-            names.append(Path(path).resolve())
-        yield names[0], names[1]
 
 
 def _fetch(
@@ -212,18 +186,3 @@ def _sums(root: Path) -> bytes:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         lines.append(f"{digest}  {path.relative_to(root).as_posix()}\n")
     return "".join(lines).encode()
-
-
-def _finish(root: Path, output: Path) -> None:
-    root.chmod(0o755)
-    for directory in [path for path in root.rglob("*") if path.is_dir()] + [root]:
-        sync_directory(directory)
-    try:
-        root.rename(output)
-    except OSError as error:
-        if output.exists():
-            raise HostError(
-                "AB-HOST-EXISTS", f"{output} appeared in the meantime", hint="move it away and run the command again"
-            ) from error
-        raise
-    sync_directory(output.parent)
