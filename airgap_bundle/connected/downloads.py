@@ -43,7 +43,7 @@ class WebClient:
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
-        self._credentials = options.credentials or AuthFiles(options.authfile, options.environment)
+        self._credentials = options.credentials or AuthFiles(options.authfile, options.environment, options.reporter)
         # A client certificate is for a registry; no host of the web is shown it, so no origin is home.
         self._connections = Connections(_nowhere(), options)
 

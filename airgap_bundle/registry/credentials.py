@@ -11,6 +11,7 @@ import base64
 import binascii
 import logging
 import re
+import shutil
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.errors import HostError, InvalidValueError, UsageError
 from airgap_bundle.core.oci import DEFAULT_HOST
+from airgap_bundle.core.report import Remark, Severity, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from airgap_bundle.core.report import Reporter
 
 # A file with a login for every host of a large company stays far below.
 _MAX_FILE_BYTES = 1024 * 1024
@@ -82,8 +86,9 @@ class AuthFiles:
     An explicit file is the only one that is read, and has to exist. Safe between threads.
     """
 
-    def __init__(self, authfile: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, authfile: Path | None, environment: Mapping[str, str], report: Reporter = silent) -> None:
         self._explicit = authfile
+        self._report = report
         self._environment = environment
         self._lock = threading.Lock()
         self._files: tuple[_AuthFile, ...] | None = None
@@ -112,11 +117,11 @@ class AuthFiles:
                     f"the file given with --authfile is not there: {self._explicit}",
                     hint="podman login --authfile FILE HOST makes one",
                 )
-            yield _AuthFile(self._explicit)
+            yield _AuthFile(self._explicit, self._report)
             return
         for path in login_files(self._environment):
             if path.is_file():
-                yield _AuthFile(path)
+                yield _AuthFile(path, self._report)
 
 
 def login_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
@@ -134,10 +139,15 @@ def login_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
 
 
 class _AuthFile:
-    """One file, read strictly. What it says of other things (proxies, plugins …) is not looked at."""
+    """One file, read strictly. What it says of other things (proxies, plugins …) is not looked at.
 
-    def __init__(self, path: Path) -> None:
+    A helper is asked once for a host, however many repositories there are; `report` hears of one that is missing.
+    """
+
+    def __init__(self, path: Path, report: Reporter) -> None:
         self._path = path
+        self._report = report
+        self._asked: dict[tuple[str, str], Credentials | None] = {}
         try:
             with path.open("rb") as file:
                 value = strictjson.parse_object(file.read(_MAX_FILE_BYTES + 1), max_bytes=_MAX_FILE_BYTES, floats=True)
@@ -171,10 +181,21 @@ class _AuthFile:
     def _ask(self, helper: str, key: str) -> Credentials | None:
         if _HELPER_NAME.fullmatch(helper) is None:
             raise self._broken("it names a credential helper that is no file name")
+        if (helper, key) not in self._asked:
+            self._asked[helper, key] = self._answer(helper, key)
+        return self._asked[helper, key]
+
+    def _answer(self, helper: str, key: str) -> Credentials | None:
+        program = f"docker-credential-{helper}"
+        if shutil.which(program) is None:
+            # Left behind by some desktop, most often; what is public can be had without.
+            message = f"{program}, which {self._path} names, is not in PATH; {key} is asked without a login"
+            self._report(Remark(severity=Severity.WARNING, message=message))
+            return None
         try:
             return ask_helper(helper, key)
         except InvalidValueError as error:
-            raise self._broken(f"the credential helper docker-credential-{helper}: {error}") from error
+            raise self._broken(f"the credential helper {program}: {error}") from error
 
     def _read_entry(self, entry: Mapping[str, Any], key: str) -> Credentials | None:
         texts = {
@@ -265,7 +286,8 @@ def _ask_oras(helper: str, key: str) -> Credentials | None:
     from oras.auth.base import AuthBackend  # noqa: PLC0415 - see the line above
     from oras.logger import logger  # noqa: PLC0415 - the same
 
-    logger.quiet = True
+    # It would print what helpers say, as it comes; that one has no login is what they say every day.
+    logger.log_handler = []
 
     class Backend(AuthBackend):  # type: ignore[misc]  # oras ships no types
         """oras's backend, told directly which helper to ask instead of reading the docker configuration again."""

@@ -106,7 +106,7 @@ class RegistrySession:
             login_host=mirror or host,
             login_prefix=self.prefix,
             options=options,
-            source=options.credentials or AuthFiles(options.authfile, options.environment),
+            source=options.credentials or AuthFiles(options.authfile, options.environment, options.reporter),
             send=self._send_elsewhere,
         )
         self._lock = threading.Lock()

@@ -184,6 +184,34 @@ def test_a_helper_without_a_login_means_none(tmp_path: Path, monkeypatch: pytest
     assert explicit(tmp_path, {"credHelpers": {"a.example": "test"}}).find("a.example") is None
 
 
+def test_what_a_helper_says_reaches_nobody_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    helper(tmp_path, "test", "echo 'credentials not found'; printf '\\033[31mnoise\\n' >&2; exit 1", monkeypatch)
+    assert explicit(tmp_path, {"credHelpers": {"a.example": "test"}}).find("a.example") is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_helper_is_asked_once_for_a_host_however_many_repositories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "asked"
+    helper(tmp_path, "test", f"""echo x >> {log}; echo '{{"Username": "a", "Secret": "x"}}'""", monkeypatch)
+    files = explicit(tmp_path, {"credHelpers": {"a.example": "test"}})
+    assert [user_of(files, "a.example", f"some/app{n}") for n in range(5)] == ["a"] * 5
+    assert log.read_text() == "x\n"
+
+
+def test_a_helper_that_is_missing_is_said_once_and_there_is_no_login(tmp_path: Path) -> None:
+    said: list[object] = []
+    path = tmp_path / "auth.json"
+    path.write_text(json.dumps({"credsStore": "not-there"}))
+    files = AuthFiles(path, {}, said.append)
+    assert [files.find("a.example", name) for name in ("some/app", "other/app")] == [None, None]
+    (remark,) = said
+    assert "docker-credential-not-there" in str(remark)
+
+
 def test_a_helper_that_talks_nonsense_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     helper(tmp_path, "test", "echo nonsense", monkeypatch)
     with pytest.raises(HostError, match="docker-credential-test"):
