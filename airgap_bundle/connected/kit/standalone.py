@@ -133,6 +133,10 @@ def _make_environment(root: Path, work: Path, pip: Sequence[str], target: Target
     install += ["--no-compile", "--no-index", "--find-links", str(root / "wheels"), "--find-links", str(tools)]
     _run([*install, "--require-hashes", "-r", str(root / "requirements.txt")], work)
     _run([*install, *wanted], work)
+    for record in (work / "environment").glob("lib/python*/site-packages/*.dist-info/RECORD"):
+        # The programs of this environment begin with its path, which is another one each time; they stay outside.
+        lines = record.read_bytes().splitlines(keepends=True)
+        record.write_bytes(b"".join(line for line in lines if not line.startswith(b"../")))
     return python
 
 
