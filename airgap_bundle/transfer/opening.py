@@ -54,6 +54,13 @@ def open_bundle(bundle: str, access: Access | None = None) -> Iterator[OpenedBun
 
 @contextmanager
 def _open(bundle: str, access: Access | None) -> Iterator[OpenedBundle]:
+    is_elsewhere = bundle == STANDARD_INPUT or is_address(bundle)
+    if is_elsewhere and access is not None and (access.media.directories or access.media.wait_seconds):
+        raise UsageError(
+            "AB-USAGE-MEDIA-ELSEWHERE",
+            f"--media and --wait-media are about volumes on this machine, and the bundle comes from {shown(bundle)}",
+            hint="leave them out; volumes are named by their directory, or by the bundle's name without the number",
+        )
     if bundle == STANDARD_INPUT:
         yield OpenedBundle(medium=standard_input())
         return

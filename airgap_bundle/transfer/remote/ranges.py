@@ -38,6 +38,9 @@ _FOR_EVER = frozenset({301, 308})
 _OK, _PARTIAL, _UNAUTHORIZED, _CHANGED, _NO_RANGE = 200, 206, 401, 412, 416
 # A connection that brought at least this much was worth it: the count of attempts starts anew.
 _PROGRESS_BYTES = 64 * 1024
+# Once the bundle is being read, an outage of two minutes is sat out: a brief link drops now and then. What never
+# answered at all is told at once.
+_MORE_ATTEMPTS = 2
 _EMPTY = re.compile(r"bytes \*/0")
 _REGION = re.compile(r"[a-z0-9-]{1,32}")
 
@@ -94,6 +97,11 @@ class RangeClient:
             answer.close()
             raise
         return answer
+
+    def patient_retries(self) -> Retries:
+        """How often and when to try again in the middle of a bundle."""
+        patience = self.options.patience
+        return Retries(replace(self.options, patience=replace(patience, attempts=_MORE_ATTEMPTS * patience.attempts)))
 
     def too_short(self) -> LineFaultError:
         """An answer that ends before the bytes that it promised: a broken line, or a server that lies."""
@@ -220,7 +228,7 @@ class RangeStream:
         self.position = start
         self.end = end
         self._client = client
-        self._retries = Retries(client.options)
+        self._retries = client.patient_retries()
         self._safe_position = start
         self._answer: Answer | None = None
 
@@ -258,5 +266,5 @@ class RangeStream:
         self.close()
         if self.position - self._safe_position >= _PROGRESS_BYTES:
             self._safe_position = self.position
-            self._retries = Retries(self._client.options)
+            self._retries = self._client.patient_retries()
         self._client.again(fault, self._retries)

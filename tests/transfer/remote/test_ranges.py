@@ -86,7 +86,7 @@ def test_a_line_that_brings_nothing_any_more_is_given_up(server: RangeServer) ->
         with pytest.raises(RegistryError) as caught:
             read(client, 0, len(DATA))
     assert caught.value.code == "AB-NETWORK-DROPPED"
-    assert len(server.received) == 4
+    assert len(server.received) == 7
 
 
 def test_a_drip_is_no_transfer(server: RangeServer) -> None:
