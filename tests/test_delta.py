@@ -512,8 +512,7 @@ def test_a_receipt_that_lists_no_blobs_still_saves_what_did_not_change(releases:
 def test_a_base_that_lies_about_sizes_makes_the_bundle_larger(releases: Releases, second: Path) -> None:
     value = json.loads(second.read_bytes())
     for place in value["content"]:
-        for blob in place["blobs"]:
-            blob["size"] += 1
+        place["blobs"] = {digest: size + 1 for digest, size in place["blobs"].items()}
     lying = releases.trip.path / "lying.json"
     lying.write_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
     said = releases.plan(lying)

@@ -59,13 +59,11 @@ class Memory:
             if number >= _ENOUGH_RECEIPTS and len(found) == len(wanted):
                 break
             for one in receipt.content:
-                for blob in one.blobs:
-                    if blob.digest in wanted:
-                        names = found.setdefault(blob.digest, [])
-                        name = join_repository(place.prefix, one.path)
-                        if name not in names and len(names) < _MAX_PLACES:
-                            names.append(name)
-        return found
+                name = join_repository(place.prefix, one.path)
+                for digest in wanted:
+                    if digest in one.blobs and name not in (names := found.setdefault(digest, [])):
+                        names.append(name)
+        return {digest: names[:_MAX_PLACES] for digest, names in found.items()}
 
     def receipt_of(self, bundle_id: Digest) -> str:
         """The receipt of this bundle at this destination; "" where there is none."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.inventory import MAX_BLOBS, BlobEntry, check_product
+from airgap_bundle.bundle.inventory import MAX_BLOBS, check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import MAX_SIZE_BYTES, Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -37,6 +37,7 @@ MAX_TEXT_CHARACTERS = 4096
 # Path, tag, and the digest that the tag was moved to.
 TagKey = tuple[str, str, Digest]
 
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -167,17 +168,22 @@ class ReceiptItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeldBlobs:
-    """Layers, configs and files that were in a repository below DEST when the import ended: what a delta may leave out.
+    """Layers and files that were in a repository below DEST when the import ended: what a delta may leave out.
 
-    A blob that several repositories hold stands with one of them; the others are said to have it by the items.
+    `blobs` are sizes by digest: as they stand in the document, since there may be as many as a bundle has. A blob that
+    several repositories hold stands with one of them.
     """
 
     path: str
-    blobs: tuple[BlobEntry, ...]
+    blobs: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        """Check the path: it becomes part of requests when a blob is mounted from there."""
+        """Check every part: paths and digests become parts of requests when a blob is mounted from there."""
         check_repository(self.path)
+        for digest, size in self.blobs.items():
+            if _SHA256.fullmatch(digest) is None:
+                raise InvalidValueError(f"not a sha256 digest: {digest[:80]!r}")
+            _check_number(size=size)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,7 +270,7 @@ class Receipt:
     are those of the import. `previous` is the id of the receipt that was in effect before it, or "". `publication` is
     there where the images were held first, `promotion` where they came from another registry inside. `upstream` has the
     signatures of publishers that the policy demanded. `content` has the
-    blobs of everything that came in, sorted by path and digest; receipts of earlier versions have none.
+    layers and files of everything that came in, sorted by path; receipts of earlier versions have none.
     """
 
     bundle_id: Digest

@@ -26,7 +26,7 @@ from airgap_bundle.boundary.receipt import (
 )
 from airgap_bundle.boundary.services import Service
 from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
-from airgap_bundle.bundle.inventory import BlobEntry, check_product
+from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
@@ -190,18 +190,12 @@ def _later_values(receipt: Receipt) -> Mapping[str, object]:
     if receipt.upstream:
         found["upstream"] = [verdict.record for verdict in receipt.upstream]
     if receipt.content:
-        found["content"] = [
-            {"path": one.path, "blobs": [{"digest": blob.digest, "size": blob.size} for blob in one.blobs]}
-            for one in receipt.content
-        ]
+        found["content"] = [{"path": one.path, "blobs": one.blobs} for one in receipt.content]
     return found
 
 
 def _held_blobs(fields: Fields) -> HeldBlobs:
-    return HeldBlobs(
-        path=fields.text("path"),
-        blobs=fields.each("blobs", lambda f: BlobEntry(digest=f.digest("digest"), size=f.number("size"))),
-    )
+    return HeldBlobs(path=fields.text("path"), blobs=fields.number_map("blobs"))
 
 
 def _publication(fields: Fields) -> Publication:

@@ -19,7 +19,6 @@ from airgap_bundle.boundary.receipt import (
     Totals,
 )
 from airgap_bundle.boundary.relocation.from_lock import named_in, with_names
-from airgap_bundle.bundle.inventory import BlobEntry
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -99,16 +98,18 @@ def make_receipt(
 
 
 def content_of(plan: PushPlan, prefix: str) -> tuple[HeldBlobs, ...]:
-    """The blobs of a plan that was carried out, each with one of the repositories that hold it now."""
-    by_path: dict[str, list[BlobEntry]] = {}
+    """The layers and files of a plan that was carried out, each with one of the repositories that hold it now."""
+    configs = {
+        document.config.digest
+        for target in (*plan.targets, *plan.attached)
+        for document in target.documents
+        if document.config is not None
+    }
+    by_path: dict[str, dict[str, int]] = {}
     for move in plan.blobs:
-        by_path.setdefault(below(prefix, move.repositories[0]), []).append(
-            BlobEntry(digest=move.digest, size=move.size)
-        )
-    return tuple(
-        HeldBlobs(path=path, blobs=tuple(sorted(blobs, key=lambda blob: blob.digest)))
-        for path, blobs in sorted(by_path.items())
-    )
+        if move.digest not in configs:
+            by_path.setdefault(below(prefix, move.repositories[0]), {})[move.digest] = move.size
+    return tuple(HeldBlobs(path=path, blobs=blobs) for path, blobs in sorted(by_path.items()))
 
 
 def below(prefix: str, repository: str) -> str:

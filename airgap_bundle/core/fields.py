@@ -100,6 +100,13 @@ class Fields:
             raise InvalidValueError(f"{self._at(key)} is not a map of strings")
         return value
 
+    def number_map(self, key: str) -> dict[str, int]:
+        """An object whose values are integers that are not negative."""
+        value = self._take(key)
+        if not isinstance(value, dict) or not all(type(one) is int and one >= 0 for one in value.values()):
+            raise InvalidValueError(f"{self._at(key)} is not a map of integers of 0 or more")
+        return value
+
     def inner(self, key: str, build: Callable[[Fields], Built]) -> Built:
         """What `build` makes of the object under `key`."""
         return _build(self._take(key), self._at(key), build)

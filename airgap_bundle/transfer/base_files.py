@@ -15,6 +15,7 @@ from airgap_bundle.bundle.inventory import BlobEntry, check_product
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import read_head, read_inventory
 from airgap_bundle.core import strictjson
+from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import BundleError, DocumentError, InvalidValueError, UsageError
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.text import printable
@@ -24,8 +25,6 @@ from airgap_bundle.transfer.remote.address import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from airgap_bundle.core.content import Digest
 
 # As much as a receipt may have: a list of 250,000 blobs has 27 MB.
 MAX_BASE_BYTES = 64 * 1024 * 1024
@@ -113,7 +112,7 @@ def _item(fields: Fields) -> tuple[Digest, str]:
 
 def _content(fields: Fields) -> tuple[BlobEntry, ...]:
     fields.text("path")
-    return fields.each("blobs", _blob)
+    return tuple(BlobEntry(digest=Digest(key), size=size) for key, size in fields.number_map("blobs").items())
 
 
 def _holdings(value: dict[str, object]) -> tuple[Held, ...]:

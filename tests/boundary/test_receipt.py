@@ -40,7 +40,6 @@ from airgap_bundle.boundary.receipt_json import (
     receipt_artifact,
     receipt_repository,
 )
-from airgap_bundle.bundle.inventory import BlobEntry
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
@@ -117,7 +116,7 @@ _receipts = st.builds(
         st.builds(
             HeldBlobs,
             path=st.just("docker.io/library/x"),
-            blobs=st.lists(st.builds(BlobEntry, digest=_digest, size=_number), max_size=2).map(tuple),
+            blobs=st.dictionaries(_digest, _number, max_size=2),
         ),
         max_size=2,
     ).map(tuple),
