@@ -18,7 +18,7 @@ _LARGEST = 3
 def show_kit(kit: Kit, seconds: float, terminal: Terminal) -> None:
     """Where it is, for which machines, and what the person inside has to compare."""
     if not kit.fingerprint:
-        terminal.warn(f"{kit.output} is unsigned: send the hash of SHA256SUMS by another way, or make it with --sign")
+        terminal.warn(f"{kit.output} is unsigned; --sign gpg:KEY signs one")
     if terminal.json:
         terminal.emit(_record(kit))
         return
@@ -40,7 +40,7 @@ def show_kit(kit: Kit, seconds: float, terminal: Terminal) -> None:
     facts.append(("SHA256SUMS", kit.sums.encoded))
     terminal.show(pairs(facts, width=terminal.width))
     what = "the fingerprint" if kit.fingerprint else "the hash of SHA256SUMS"
-    terminal.say(f"Tell the inside {what} by another way than this medium; README.txt says what they do with it")
+    terminal.say(f"Tell the inside {what} by another way than this medium")
 
 
 def _record(kit: Kit) -> dict[str, object]:

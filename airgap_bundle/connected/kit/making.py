@@ -139,8 +139,8 @@ def _fetch(
     directory = root / _WHEELS
     directory.mkdir()
     installer = closure.Package(name="pip", version=wheels.pip_version(pip), licence="MIT", targets=goals)
-    title = "fetching wheels"
-    report(PhaseStarted(title=title, total_items=len(goals)))
+    title = "Fetching wheels"
+    report(PhaseStarted(title=title))
     for goal in goals:
         wanted = [str(package) for package in (*packages, installer) if goal in package.targets]
         wheels.download(pip, wanted, goal, directory, work / "pip.log")
@@ -159,7 +159,7 @@ def _write_own_wheel(root: Path) -> Wheel:
 
 
 def _make_executable(root: Path, work: Path, pip: tuple[str, ...], target: Target, report: Reporter) -> Executable:
-    title = "making the executable"
+    title = "Making the executable"
     report(PhaseStarted(title=title))
     made = standalone.make_standalone(root, work, pip, target)
     report(PhaseFinished(title=title))
