@@ -56,8 +56,10 @@ def sets_in(directory: Path) -> tuple[str, ...]:
     return tuple(sorted({one[0] for one in parsed if one}))
 
 
-def find_volumes(name: str, directories: Iterable[Path]) -> FoundVolumes:
+def find_volumes(name: str, directories: Iterable[Path], *, only: int | None = None) -> FoundVolumes:
     """The volumes of `name` in these directories, in any order; a directory that is not there has none.
+
+    With `only` no other volume is looked at: where they come one after another, those that were read may lie anywhere.
 
     FAT does not keep upper and lower case: names may differ in it. `BundleError` where a volume is there twice, has a
     number that none can have, or is no regular file.
@@ -70,7 +72,8 @@ def find_volumes(name: str, directories: Iterable[Path]) -> FoundVolumes:
             path = directory / entry
             parsed = parse_volume_name(entry)
             if parsed and parsed[0].casefold() == name.casefold():
-                _add(files, parsed[1], path)
+                if only in {None, parsed[1]}:
+                    _add(files, parsed[1], path)
             elif misnumbered(entry, name):
                 raise BundleError(
                     "AB-VOLUME-NUMBER",

@@ -56,9 +56,9 @@ class MediaPlaces:
         """All of them, as they are now."""
         return (*self._own, *media_in(self.supply.directories, must_exist=not self.supply.can_wait))
 
-    def find(self) -> FoundVolumes:
-        """The volumes that are in reach now."""
-        return find_volumes(self.name, self.directories())
+    def find(self, *, only: int | None = None) -> FoundVolumes:
+        """The volumes that are in reach now; with `only` that one."""
+        return find_volumes(self.name, self.directories(), only=only)
 
     def wait_for(self, number: int, why: str = "") -> FoundVolumes:
         """What is in reach once volume `number` is; `BundleError` where it does not come in time.
@@ -66,7 +66,7 @@ class MediaPlaces:
         `why` says what was wrong with the one that was there, so that another is waited for.
         """
         if not why:
-            found = self.find()
+            found = self.find(only=number)
             if number in found.files:
                 return found
             self._left = self.supply.wait_seconds
@@ -76,7 +76,7 @@ class MediaPlaces:
             return self._poll(number, sentence)
         while self.supply.ask is not None:
             self._ask(self.supply.ask, sentence)
-            found = self.find()
+            found = self.find(only=number)
             if number in found.files:
                 return found
             sentence = f"{wanted} is not there"
@@ -94,7 +94,7 @@ class MediaPlaces:
         while self._left > 0:
             self.supply.sleep(min(POLL_SECONDS, self._left))
             self._left -= POLL_SECONDS
-            found = self.find()
+            found = self.find(only=number)
             if number in found.files:
                 return found
         raise missing(self.name, (number,), sentence)

@@ -1,4 +1,4 @@
-"""What is wrong with volumes is said before anything is sent, with the name of the file, whether a table helps or not."""
+"""What is wrong with volumes is said before anything is sent, with the name of the file, with a table or without."""
 
 from __future__ import annotations
 

@@ -1,0 +1,132 @@
+"""A person with one slot: the next stick is asked for on a real terminal, and what was typed is understood."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from support.images import single_image
+from support.pseudoterminal import without_control
+from support.trip import Trip, command_line, make_trip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trip]:
+    with make_trip(tmp_path, monkeypatch) as made:
+        made.manifest_of_images(*made.put({("acme/app", "1.0"): single_image("app", base="app", size=500_000)}))
+        (tmp_path / "drawer").mkdir()
+        made.build("drawer/acme.tar", "--volume-size", "800kB")
+        (tmp_path / "slot").mkdir()
+        yield made
+
+
+def put(trip: Trip, number: int, slot: Path) -> None:
+    """Take out what is there, and put another stick in."""
+    for path in slot.iterdir():
+        path.unlink()
+    for name in (f"acme.tar.{number:03d}", "acme.tar.volumes.json"):
+        shutil.copyfile(trip.path / "drawer" / name, slot / name)
+
+
+def converse(command: list[str], answer: Callable[[str], str]) -> tuple[int, str]:
+    """Run a command on a terminal; each time it asks, `answer` gets what it said since, and its answer is typed."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ))
+    finally:
+        os.close(theirs)
+    said, asked = "", 0
+    with process:
+        try:
+            while True:
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:
+                    break
+                said += piece.decode()
+                if said[asked:].rstrip().endswith("where it is:"):
+                    question, asked = said[asked:], len(said)
+                    typed = answer(question)
+                    os.write(ours, f"{typed}\n".encode() if typed != "\x04" else b"\x04")
+        finally:
+            os.close(ours)
+    return process.returncode, said
+
+
+def test_each_medium_is_asked_for_in_turn(trip: Trip) -> None:
+    slot = trip.path / "slot"
+    put(trip, 1, slot)
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        assert trip.inner_tags() == {}
+        number = question.split("acme.tar.")[1][:3]
+        asked.append(number)
+        put(trip, int(number), slot)
+        return ""
+
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot / "acme.tar.001")), answer)
+    assert (status, asked) == (0, ["002", "003"]), said
+    assert trip.inner_tags() != {}
+    assert all(len(line) < 120 for line in without_control(said))
+
+
+def test_a_directory_can_be_typed_instead(trip: Trip) -> None:
+    slot, other = trip.path / "slot", trip.path / "other"
+    other.mkdir()
+    put(trip, 1, slot)
+    put(trip, 2, other)
+    status, said = converse(
+        command_line("airgap-import", *trip.push_arguments(slot)),
+        lambda question: str(other) if "002" in question else str(trip.path / "drawer"),
+    )
+    assert status == 0, said
+
+
+def test_who_presses_enter_too_early_is_asked_again(trip: Trip) -> None:
+    slot = trip.path / "slot"
+    put(trip, 1, slot)
+    questions: list[str] = []
+
+    def answer(question: str) -> str:
+        questions.append(question)
+        if len(questions) > 1:
+            put(trip, 2 if "002" in question else 3, slot)
+        return ""
+
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), answer)
+    assert status == 0, said
+    assert "acme.tar.002 is not there" in questions[1]
+
+
+def test_the_stick_of_another_bundle_is_sent_back_once_and_then_taken_at_its_word(trip: Trip) -> None:
+    slot = trip.path / "slot"
+    put(trip, 1, slot)
+    questions: list[str] = []
+
+    def answer(question: str) -> str:
+        questions.append(question)
+        if len(questions) == 1:
+            put(trip, 2, slot)
+            (slot / "acme.tar.002").write_bytes(b"x" * 800_000)
+        return ""
+
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), answer)
+    assert (status, "its first bytes are others" in questions[1]) == (4, True), said
+    assert trip.inner_tags() == {}
+
+
+def test_a_terminal_that_is_closed_ends_it(trip: Trip) -> None:
+    slot = trip.path / "slot"
+    put(trip, 1, slot)
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), lambda _: "\x04")
+    assert (status, "AB-HOST-TERMINAL" in said) == (6, True), said
+    assert trip.inner_tags() == {}
