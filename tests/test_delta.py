@@ -656,3 +656,16 @@ def test_a_base_that_is_newer_than_the_lock_is_remarked_on(releases: Releases) -
     said = releases.plan(receipt, receipt)
     assert "acme 2 is inside, which is newer than this lock" in " ".join(said.err.split())
     assert said.json["leftOut"]["blobs"] == 1
+
+
+def test_without_its_ledger_the_inside_goes_by_the_receipts_in_the_destination(
+    releases: Releases, second: Path
+) -> None:
+    """The ledger was lost, and the images now go below another path: where the base is only DEST can say."""
+    trip = releases.trip
+    delta = releases.build("two.tar", second)
+    trip.state.rename(trip.path / "lost")
+    words = ("--map", "**=new/**", "--adopt", "--reason", "the disk broke")
+    pushed = trip.pushed(delta, releases.dest, *words)
+    assert pushed["blobs"]["mounted"] == 5
+    assert pushed["leftOut"]["blobs"] == 3

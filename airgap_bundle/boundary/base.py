@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
@@ -59,7 +60,11 @@ class Memory:
             if number >= _ENOUGH_RECEIPTS and len(found) == len(wanted):
                 break
             for one in receipt.content:
-                name = join_repository(place.prefix, one.path)
+                try:
+                    name = join_repository(place.prefix, one.path)
+                except UsageError:
+                    # No registry has a repository of such a name: the word of a receipt that nobody has signed.
+                    continue
                 for digest in wanted:
                     if digest in one.blobs and name not in (names := found.setdefault(digest, [])):
                         names.append(name)
@@ -72,9 +77,8 @@ class Memory:
         return receipt or next(kept, "")
 
     def _receipts(self) -> Iterator[tuple[Destination, Receipt]]:
-        for number, receipt in enumerate((*self.in_destination, *self.ledger.receipts())):
-            if number >= _MAX_RECEIPTS:
-                return
+        # One at a time: each may list as many blobs as a bundle has.
+        for receipt in islice(chain(self.in_destination, self.ledger.receipts()), _MAX_RECEIPTS):
             try:
                 place = Destination.parse(receipt.destination)
             except UsageError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.preflight import is_refusal
@@ -29,12 +30,17 @@ if TYPE_CHECKING:
 
 # The highest sequence decides; a few more are read in case the highest are of revoked bundles.
 _READ_AT_MOST = 20
+# The lists of these say where to look for what a delta leaves out; each can be as long as that of a bundle.
+_WITH_CONTENT = 2
 
 
 def read_receipts(
     registry: Registry, prefix: str, product: str, *, at_most: int = _READ_AT_MOST
 ) -> tuple[Receipt, ...]:
-    """The receipts of a product with the highest sequences. What is no receipt there is passed over."""
+    """The receipts of a product with the highest sequences. What is no receipt there is passed over.
+
+    Only the first ones keep their list of blobs, so that reading many takes little memory.
+    """
     repository = join_repository(prefix, receipt_repository(product))
     try:
         listed = registry.list_tags(repository)
@@ -44,7 +50,12 @@ def read_receipts(
         raise
     tags = [tag for tag in listed if _sequence(product, tag) >= 0]
     newest = sorted(tags, key=lambda tag: _sequence(product, tag), reverse=True)[:at_most]
-    return tuple(receipt for tag in newest if (receipt := _read(registry, repository, tag)) is not None)
+    found: list[Receipt] = []
+    for tag in newest:
+        receipt = _read(registry, repository, tag)
+        if receipt is not None:
+            found.append(receipt if len(found) < _WITH_CONTENT else replace(receipt, content=()))
+    return tuple(found)
 
 
 def keep_receipt(registry: Registry, prefix: str, product: str, receipt_id: str, raw: bytes) -> bool:
