@@ -463,3 +463,15 @@ def test_a_large_inventory_is_verified_without_a_copy_on_disk(home: GnuPgHome, a
     data = bytes(8 * 1024 * 1024)
     signature = openpgp.sign(data, alice, gpg_home=home.path)
     assert openpgp.verify(data, signature.data, home.public_key(alice), alice, now=now())
+
+
+def test_the_public_part_of_a_key_is_exported_and_nothing_else(home: GnuPgHome, alice: str) -> None:
+    exported = openpgp.export_public_key(alice, gpg_home=home.path)
+    assert exported.fingerprint == alice
+    assert openpgp.read_public_key(exported.armored).keys == exported.keys
+
+
+def test_a_key_that_is_not_there_cannot_be_exported(home: GnuPgHome) -> None:
+    with pytest.raises(HostError) as caught:
+        openpgp.export_public_key("0" * 40, gpg_home=home.path)
+    assert caught.value.code == "AB-GPG-FAILED"

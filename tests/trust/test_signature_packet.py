@@ -11,9 +11,11 @@ from airgap_bundle.core.errors import DocumentError, TrustError
 from airgap_bundle.trust import keyless
 from airgap_bundle.trust.openpgp import read_public_key
 from airgap_bundle.trust.received import KnownKeys, receive
-from airgap_bundle.trust.signature_packet import could_be_over, read_signature
+from airgap_bundle.trust.signature_packet import armor_signature, could_be_over, read_signature
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.keys import GnuPgHome
 
 DATA = b'{"_type":"something"}'
@@ -88,3 +90,13 @@ def test_broken_packets_never_break_the_reader(home: GnuPgHome, alice: str) -> N
                 receive(broken, DATA, "a.sig", KnownKeys())
             except (DocumentError, TrustError):
                 continue
+
+
+def test_armor_holds_the_signature_and_gpg_takes_it(home: GnuPgHome, alice: str, tmp_path: Path) -> None:
+    binary = home.sign(DATA, alice)
+    text = armor_signature(binary)
+    (tmp_path / "data").write_bytes(DATA)
+    (tmp_path / "data.asc").write_text(text)
+    home.gpg("--verify", str(tmp_path / "data.asc"), str(tmp_path / "data"))
+    assert read_signature(text.encode()).binary == binary
+    assert max(map(len, text.splitlines())) <= 64
