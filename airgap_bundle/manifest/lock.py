@@ -96,13 +96,17 @@ def parse_items(raw: bytes, file: str, *, holding: tuple[bytes, ...]) -> Iterato
     For whoever needs a little of a lock that may be large: what is not asked for is not parsed. Only the layout that
     `dump_lock` writes is known; of another one nothing is found.
     """
-    _, found, items = raw.partition(b"\nitems:\n")
-    if not found or not any(mark in items for mark in holding):
+    start = raw.find(b"\nitems:\n")
+    if start < 0 or not any(mark in raw for mark in holding):
         return
-    for piece in (b"\n" + items).split(_ITEM)[1:]:
+    start = raw.find(_ITEM, start)
+    while start >= 0:
+        end = raw.find(_ITEM, start + 1)
+        piece = raw[start + 1 : end] if end >= 0 else raw[start + 1 :]
+        start = end
         if any(mark in piece for mark in holding):
             complaints = Complaints(file)
-            node = yamltext.parse(_ITEM[1:] + piece, file, max_bytes=MAX_LOCK_BYTES, max_nodes=MAX_LOCK_NODES)
+            node = yamltext.parse(piece, file, max_bytes=MAX_LOCK_BYTES, max_nodes=MAX_LOCK_NODES)
             value = Value.of(node, complaints)
             read: tuple[LockedItem, ...] = ()
             try:
