@@ -184,8 +184,8 @@ def test_a_dsa_key_is_refused(home: GnuPgHome) -> None:
 
 @pytest.mark.parametrize("algorithm", ["rsa2048", "nistp256"])
 def test_other_strong_keys_are_taken(home: GnuPgHome, algorithm: str) -> None:
-    key = home.make_key(f"Strong <{algorithm}@example.com>", algorithm=algorithm)
-    signature = openpgp.sign(DATA, f"{algorithm}@example.com", gpg_home=home.path)
+    key = home.make_key(f"Strong <strong-{algorithm}@example.com>", algorithm=algorithm)
+    signature = openpgp.sign(DATA, f"strong-{algorithm}@example.com", gpg_home=home.path)
     assert openpgp.verify(DATA, signature.data, home.public_key(key), key, now=now()).fingerprint == key
 
 
