@@ -92,9 +92,9 @@ def unauthorized(message: str, *challenges: str) -> RefusedError:
     return RefusedError(HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED", message, headers=headers)
 
 
-def denied(message: str) -> RefusedError:
-    """403: known, and not allowed to."""
-    return RefusedError(HTTPStatus.FORBIDDEN, "DENIED", message)
+def denied(message: str, *, caller: str = "") -> RefusedError:
+    """403: known, and not allowed to. `caller` is for the log."""
+    return RefusedError(HTTPStatus.FORBIDDEN, "DENIED", message, caller=caller)
 
 
 class Everybody:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.core.oci import INDEX_TYPES, parse_document
+from airgap_bundle.registry import durable
 from airgap_bundle.registry.directory import EntryKind
 from airgap_bundle.registry.uploads import Uploads
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.registry.directory import RegistryDirectory
 
+_COLLECTOR_FILE = "collector.lock"
 # Longer than the longest push that somebody may interrupt at night and go on with in the morning.
 GRACE_SECONDS = 24 * 3600.0
 
@@ -83,7 +85,11 @@ class Collector:
         return Collection(repositories=tuple(wasted), contents=contents, total_bytes=total, damaged=tuple(damaged))
 
     def run(self, plan: Collection) -> Collection:
-        """Remove what the plan names, unless it is needed by now; what has gone."""
+        """Remove what the plan names, unless it is needed by now; what has gone. Waits for another that is at it."""
+        with durable.locked(self._storage.root / _COLLECTOR_FILE):
+            return self._run(plan)
+
+    def _run(self, plan: Collection) -> Collection:
         wasted = [waste for planned in plan.repositories if (waste := self._clear(planned)) is not None]
         held = {digest for repository in self._storage.repositories() for digest in self._held(repository)}
         gone: list[Digest] = []

@@ -7,6 +7,7 @@ Version 1 of the layout, as a whole:
     scratch/                                         what is being written; names here mean nothing
     uploads/                                         uploads under way (`uploads.py`)
     collecting.lock                                  held while content is removed, shared while it is stored
+    collector.lock                                   held by who looks for what can be removed
     repositories/NAME/_blobs/ALGORITHM-HEX           empty: the repository holds this blob
     repositories/NAME/_manifests/ALGORITHM-HEX       media type: the repository holds this manifest
     repositories/NAME/_tags/TAG                      digest

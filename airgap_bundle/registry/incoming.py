@@ -12,6 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from airgap_bundle.registry.serving.sending import Pace, send_all
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
@@ -127,7 +129,7 @@ class SocketWriter:
     def write(self, data: bytes) -> int:
         """Send all of `data`."""
         with _gone():
-            self._socket.sendall(data)
+            send_all(self._socket, data, Pace())
         self.bytes_written += len(data)
         return len(data)
 

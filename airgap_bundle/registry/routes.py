@@ -163,7 +163,11 @@ class RegistryApplication:
         return handler(request, repository, rest)
 
     def _admit(self, request: Request, wanted: Wanted) -> Caller:
-        caller = self._admission.admit(Presented.by(request), wanted)
+        try:
+            caller = self._admission.admit(Presented.by(request), wanted)
+        except RefusedError as error:
+            request.note_caller(error.caller)
+            raise
         request.note_caller(caller.name)
         return caller
 

@@ -41,12 +41,16 @@ _PIECE_BYTES = 256 * 1024
 class RefusedError(Exception):
     """A request that is answered with an error of the distribution specification."""
 
-    def __init__(self, status: HTTPStatus, code: str, message: str, *, headers: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, status: HTTPStatus, code: str, message: str, *, headers: Sequence[tuple[str, str]] = (), caller: str = ""
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.headers = tuple(headers)
+        # Who it is that is refused, where that is known.
+        self.caller = caller
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

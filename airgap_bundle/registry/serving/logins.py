@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airgap_bundle.registry.admission import Action, Caller, denied, unauthorized
+from airgap_bundle.registry.serving.listening import is_loopback
 from airgap_bundle.registry.wsgi import RefusedError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _MAX_LOGIN_CHARACTERS = 2048
 # A person who mistypes, and a fleet of nodes with an old password behind one address, stay below; guessing does not.
 _FAILURES = 30
 _WINDOW_SECONDS = 60.0
-_MAX_PEERS = 4096
+_MAX_GUESSERS = 4096
 
 
 class Logins:
@@ -47,7 +48,7 @@ class Logins:
                 return Caller(challenges=self._challenges())
             raise unauthorized("log in first", *self._challenges())
         if wanted.action in {Action.PUSH, Action.DELETE} and not self._pushers.may_push(name, wanted.repository or ""):
-            raise denied(f"{name} may not push to or delete in {wanted.repository}")
+            raise denied(f"{name} may not push to or delete in {wanted.repository}", caller=name)
         return Caller(name=name)
 
     def login(self, presented: Presented) -> str | None:
@@ -65,10 +66,12 @@ class Logins:
             raise unauthorized("there are no passwords here; a certificate is what counts")
         if self._passwords.remembers(name, password):
             return name
-        self._failures.check(presented.peer)
+        # A proxy on this machine stands for many addresses: there each name is counted by itself.
+        guesser = f"{presented.peer} {name}" if is_loopback(presented.peer) else presented.peer
+        self._failures.check(guesser)
         if self._passwords.accepts(name, password):
             return name
-        self._failures.note(presented.peer)
+        self._failures.note(guesser)
         raise unauthorized("the name or the password is wrong", *self._challenges())
 
     def _challenges(self) -> tuple[str, ...]:
@@ -76,29 +79,29 @@ class Logins:
 
 
 class _Failures:
-    """Counts wrong passwords by address, and turns away who has had too many of late."""
+    """Counts wrong passwords by who makes them, and turns away who has had too many of late."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def check(self, peer: str) -> None:
+    def check(self, guesser: str) -> None:
         """Return unless this address has guessed too often; `RefusedError` 429."""
         with self._lock:
-            since, count = self._counts.get(peer, (0.0, 0))
+            since, count = self._counts.get(guesser, (0.0, 0))
         left = since + _WINDOW_SECONDS - time.monotonic()
         if count >= _FAILURES and left > 0:
             message = "too many wrong passwords from this address; wait a minute"
             headers = [("Retry-After", str(int(left) + 1))]
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message, headers=headers)
 
-    def note(self, peer: str) -> None:
+    def note(self, guesser: str) -> None:
         """One more."""
         now = time.monotonic()
         with self._lock:
-            since, count = self._counts.pop(peer, (now, 0))
-            self._counts[peer] = (since, count + 1) if now - since < _WINDOW_SECONDS else (now, 1)
-            if len(self._counts) > _MAX_PEERS:
+            since, count = self._counts.pop(guesser, (now, 0))
+            self._counts[guesser] = (since, count + 1) if now - since < _WINDOW_SECONDS else (now, 1)
+            if len(self._counts) > _MAX_GUESSERS:
                 self._counts.popitem(last=False)
 
 

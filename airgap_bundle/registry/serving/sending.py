@@ -1,4 +1,7 @@
-"""Files on their way to a client: from the disk to the socket without passing through Python, or through TLS."""
+"""Bytes on their way to a client: files from the disk to the socket without passing through Python, or through TLS.
+
+Every client has to read at a least speed, however it slices its reading: one that hardly reads holds a thread.
+"""
 
 from __future__ import annotations
 
@@ -24,40 +27,60 @@ _GRACE_SECONDS = 60.0
 _local = threading.local()
 
 
+class Pace:
+    """How fast a client reads. Raises `TimeoutError` for one that hardly does."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.sent = 0
+
+    def count(self, sent: int) -> None:
+        """So many bytes more have gone."""
+        self.sent += sent
+        elapsed = time.monotonic() - self._began
+        if elapsed > _GRACE_SECONDS and self.sent < elapsed * _MIN_BYTES_PER_SECOND:
+            raise TimeoutError("timed out")
+
+
+def send_all(sock: socket.socket, data: bytes | memoryview, pace: Pace) -> None:
+    """Send every byte. Raises `TimeoutError` for a client that hardly reads."""
+    view = memoryview(data)
+    while view:
+        count = sock.send(view)
+        pace.count(count)
+        view = view[count:]
+
+
 def send_file(sock: socket.socket, part: FileSlice, *, idle_seconds: float, is_tls: bool) -> int:
     """Send a part of a file; the number of bytes. Raises `TimeoutError` for a client that hardly reads."""
-    began, sent = time.monotonic(), 0
+    pace = Pace()
+    sock.settimeout(idle_seconds)
     step = _through_tls if is_tls else _straight
-    while sent < part.count:
-        sent += step(sock, part, sent, idle_seconds)
-        elapsed = time.monotonic() - began
-        if elapsed > _GRACE_SECONDS and sent < elapsed * _MIN_BYTES_PER_SECOND:
-            raise TimeoutError("timed out")
-    return sent
+    while pace.sent < part.count:
+        step(sock, part, pace, idle_seconds)
+    return pace.sent
 
 
-def _straight(sock: socket.socket, part: FileSlice, sent: int, idle_seconds: float) -> int:
-    wanted = min(part.count - sent, _SEND_BYTES)
+def _straight(sock: socket.socket, part: FileSlice, pace: Pace, idle_seconds: float) -> None:
+    wanted = min(part.count - pace.sent, _SEND_BYTES)
     try:
-        count = os.sendfile(sock.fileno(), part.file.fileno(), part.offset + sent, wanted)
+        count = os.sendfile(sock.fileno(), part.file.fileno(), part.offset + pace.sent, wanted)
     except BlockingIOError:
         poll = select.poll()
         poll.register(sock, select.POLLOUT)
         if not poll.poll(idle_seconds * 1000):
             raise TimeoutError("timed out") from None
-        return 0
+        return
     if not count:
         raise ConnectionAbortedError("the file ended early")
-    return count
+    pace.count(count)
 
 
-def _through_tls(sock: socket.socket, part: FileSlice, sent: int, idle_seconds: float) -> int:
+def _through_tls(sock: socket.socket, part: FileSlice, pace: Pace, idle_seconds: float) -> None:  # noqa: ARG001 - the socket has it
     buffer: memoryview | None = getattr(_local, "buffer", None)
     if buffer is None:
         buffer = _local.buffer = new_buffer(_TLS_BYTES)
-    count = os.preadv(part.file.fileno(), [buffer[: part.count - sent]], part.offset + sent)
+    count = os.preadv(part.file.fileno(), [buffer[: part.count - pace.sent]], part.offset + pace.sent)
     if not count:
         raise ConnectionAbortedError("the file ended early")
-    sock.settimeout(idle_seconds)
-    sock.sendall(buffer[:count])
-    return count
+    send_all(sock, buffer[:count], pace)

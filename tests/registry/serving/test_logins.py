@@ -125,6 +125,15 @@ class TestPasswords:
         assert logins.admit(Presented(authorization=ALICE, peer="192.0.2.1"), PULL).name == "alice"
         assert refused(logins, authorization=basic("alice", "guess"), peer="192.0.2.2").status == 401
 
+    def test_behind_a_proxy_on_this_machine_guessing_at_one_name_leaves_the_others(
+        self, users: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(logins_module, "_FAILURES", 1)
+        logins = make(users)
+        refused(logins, authorization=basic("alice", "guess"), peer="127.0.0.1")
+        assert refused(logins, authorization=ALICE, peer="127.0.0.1").status == 429
+        assert logins.admit(Presented(authorization=basic("bob", "battery"), peer="127.0.0.1"), PULL).name == "bob"
+
     def test_an_unknown_name_takes_as_long_as_a_wrong_password(self, tmp_path: Path) -> None:
         import bcrypt  # noqa: PLC0415 - a hash that takes a while, for this test alone
 
@@ -306,4 +315,5 @@ def test_over_the_wire(tmp_path: Path, users: Path) -> None:
         assert ask("DELETE", "/v2/acme/app/manifests/1", ALICE) == 202
         assert ask("GET", "/healthz") == 200
     assert " alice DELETE /v2/acme/app/manifests/1 202 " in lines[-2]
+    assert " alice DELETE /v2/other/app/manifests/1 403 " in lines[-3]
     assert not any("correct horse" in line or ALICE in line for line in lines)
