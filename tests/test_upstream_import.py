@@ -218,7 +218,10 @@ def test_one_of_several_keys_is_enough_and_of_several_demands_each_counts(delive
 def test_what_no_demand_is_about_needs_no_signature(delivery: Delivery, key: Any) -> None:
     bundle = delivery.trip.build()
     delivery.demand(by_key(key, "ghcr.io/acme/**"))
-    assert delivery.run("verify", bundle, "--format", "json").json["upstream"] == []
+    said = delivery.run("verify", bundle, "--format", "json").json
+    assert said["upstream"] == []
+    (noted,) = [step for step in said["steps"] if step["number"] == 9]
+    assert (noted["outcome"], "ghcr.io/acme/**" in noted["detail"]) == ("noted", True)
     assert delivery.trip.pushed(bundle)["upstream"] == []
 
 
@@ -402,6 +405,13 @@ def test_ten_thousand_signatures_are_not_looked_through(delivery: Delivery, key:
     bundle = delivery.trip.build()
     delivery.demand(by_key(key))
     delivery.refused(bundle, "more than 100 signatures", code="AB-TRUST-UPSTREAM-LIMITS")
+
+
+def test_a_stream_without_any_signature_is_refused_before_anything_is_sent(delivery: Delivery, key: Any) -> None:
+    bundle = delivery.trip.build()
+    delivery.demand(by_key(key))
+    assert delivery.stream("push", bundle)[0] == 3
+    assert not list((delivery.trip.path / "inner").rglob(delivery.image.root.layers[0].digest.encoded))
 
 
 def test_a_refused_push_sends_nothing_from_a_file_and_is_in_the_trail(delivery: Delivery, key: Any) -> None:

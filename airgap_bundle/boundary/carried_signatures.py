@@ -87,6 +87,14 @@ class CarriedSignatures:
             )
         self._reader.keep(kept)
 
+    def is_bare(self, item: Item) -> bool:
+        """Whether it is known already that there is nothing that could be a signature over the item."""
+        return (
+            self.chart_parts(item) is None
+            and next(self._attached_candidates(item), None) is None
+            and all(self._size(manifest) is None for manifest, _ in _evidence_of(item))
+        )
+
     def candidates(self, item: Item) -> tuple[Candidate, ...]:
         """Everything that may be a signature over one of `signed`; `TrustError` where there is too much of it."""
         return tuple(self._attached_candidates(item)) + tuple(self._evidence_candidates(item))

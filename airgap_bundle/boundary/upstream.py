@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # Of a rejected signature the reason is shown, not what some library has to say about it.
 _MAX_REASON = 300
+# Demands that are about nothing, as far as they are listed one by one.
+_SHOWN_DEMANDS = 5
 _UPSTREAM_KINDS = frozenset({"image", "chart", "artifact"})
 
 
@@ -55,6 +57,7 @@ class UpstreamCheck:
     reader: BundleReader
     now: dt.datetime
     _asked: list[tuple[Item, UpstreamDemand]] = field(default_factory=list)
+    _idle: list[UpstreamDemand] = field(default_factory=list)
     _carried: CarriedSignatures = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,18 +70,33 @@ class UpstreamCheck:
             if item.kind in _UPSTREAM_KINDS:
                 names = _names(item)
                 self._asked += [(item, demand) for demand in demands if demand.covers(*names)]
+        used = {demand.match for _, demand in self._asked}
+        self._idle += [demand for demand in demands if demand.match not in used]
 
     @property
     def is_demanded(self) -> bool:
         """Whether anything has to be checked."""
         return bool(self._asked)
 
+    @property
+    def idle_step(self) -> Step | None:
+        """What is said of demands that are about nothing here: somebody may have misspelt one."""
+        if not self._idle:
+            return None
+        shown = ", ".join(demand.match for demand in self._idle[:_SHOWN_DEMANDS])
+        more = f" and {len(self._idle) - _SHOWN_DEMANDS} more" if len(self._idle) > _SHOWN_DEMANDS else ""
+        detail = f"nothing in this bundle is what the policy demands signatures for: {shown}{more}"
+        return Step(number=UPSTREAM, title="upstream", outcome=Outcome.NOTED, detail=detail)
+
     def begin(self) -> None:
-        """Find the signatures; `TrustError` where there are more than can be looked through, or none at all."""
+        """Find the signatures; `TrustError` where there are more than can be looked through, or none over something."""
         if not self._asked:
             return
         self._carried.read_documents()
         self._carried.await_bytes([item for item, _ in self._asked])
+        for item, demand in self._asked:
+            if self._carried.is_bare(item):
+                raise _unmet(item, demand, [])
 
     def judge(self) -> tuple[UpstreamVerdict, ...]:
         """The evidence that each demand is met."""
@@ -92,12 +110,7 @@ class UpstreamCheck:
                 return attempt()
             except (InvalidValueError, TrustError) as error:
                 reasons.append(printable(str(error).splitlines()[0][:_MAX_REASON]))
-        raise TrustError(
-            "AB-TRUST-UPSTREAM-UNMET",
-            f"{item.source} ({item.digest}) is not signed as the policy demands for {demand.match}, by {demand.who}: "
-            + _why(item, reasons, len(candidates)),
-            hint="have it built with the signatures of its publisher; if the demand is wrong, change the policy",
-        )
+        raise _unmet(item, demand, reasons, len(candidates))
 
     def _attempts(
         self, item: Item, demand: UpstreamDemand, candidates: tuple[Candidate, ...]
@@ -176,6 +189,15 @@ def passed_step(verdicts: tuple[UpstreamVerdict, ...]) -> Step:
     met = count_text(len(verdicts), "demand")
     detail = f"{met} of the policy met by signatures in the bundle, for {count_text(items, 'item')}"
     return Step(number=UPSTREAM, title="upstream", outcome=Outcome.PASSED, detail=detail)
+
+
+def _unmet(item: Item, demand: UpstreamDemand, reasons: list[str], count: int = 0) -> TrustError:
+    return TrustError(
+        "AB-TRUST-UPSTREAM-UNMET",
+        f"{item.source} ({item.digest}) is not signed as the policy demands for {demand.match}, by {demand.who}: "
+        + _why(item, reasons, count),
+        hint="have it built with the signatures of its publisher; if the demand is wrong, change the policy",
+    )
 
 
 def _names(item: Item) -> tuple[str, ...]:

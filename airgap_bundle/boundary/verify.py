@@ -126,6 +126,8 @@ def verify_head(
     made.sort(key=lambda step: step.number)
     # 9.
     upstream = UpstreamCheck(policy=policy, reader=reader, now=now)
+    if (idle := upstream.idle_step) is not None:
+        made.append(idle)
     upstream.begin()
     verified = Verified(
         head=head, inventory=inventory, decision=decision, reader=reader, steps=tuple(made), upstream=upstream

@@ -13,13 +13,17 @@ from support import upstream
 from support.bundles import Parts, parts_of
 from support.content import Corpus
 from support.images import helm_chart, multi_arch_image, single_image
-from support.site import Site
+from support.site import Site, now
 
 from airgap_bundle.boundary import carried_signatures
+from airgap_bundle.boundary.verify import verify_head
 from airgap_bundle.bundle.inventory import BlobEntry
+from airgap_bundle.bundle.media import StreamMedium
 from airgap_bundle.core.content import Digest
+from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.oci import OCI_INDEX, parse_document
 from airgap_bundle.core.partial_index import keep_children
+from airgap_bundle.trust.policy_files import load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,6 +184,21 @@ def test_more_artifacts_than_are_looked_into_are_refused(site: Site, key: Any, m
     referrers = [upstream.bundle_referrer(image.root, b"%d" % n, "https://slsa.dev/provenance/v1") for n in range(3)]
     made = bundle(site, parts(site, ("1.0", image.with_referrers(*referrers))))
     site.refuses(made, "AB-TRUST-UPSTREAM-LIMITS", "more than 2 artifacts")
+
+
+def test_a_stream_with_more_signatures_than_are_kept_is_refused(
+    site: Site, key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = single_image("app")
+    made = bundle(site, parts(site, ("1.0", image), (upstream.beside(image.digest), signature(key, image.digest))))
+    policy = load_policy(site.policy)
+    with made.open("rb", buffering=0) as file:
+        verified = verify_head(StreamMedium(file.fileno()), policy, now())
+        assert (verified.upstream.is_demanded, verified.verdicts) == (True, ())
+    monkeypatch.setattr(carried_signatures, "_MAX_KEPT_BYTES", 100)
+    with made.open("rb", buffering=0) as file, pytest.raises(TrustError, match="not kept in memory") as caught:
+        verify_head(StreamMedium(file.fileno()), policy, now())
+    assert caught.value.code == "AB-TRUST-UPSTREAM-LIMITS"
 
 
 def test_of_a_chart_the_provenance_has_to_be_its_own(site: Site, key: Any) -> None:
