@@ -29,21 +29,21 @@ class Mark(Enum):
 
 def text(form: Form, host: str, image: Reference) -> str:
     """What a value gets: the part of the name that the image would have on `host`."""
-    name = f"{host}/{image.name}"
+    name = f"{host}/{_path(image)}"
     tag = image.tag or "latest"
     return {
         Form.REFERENCE: f"{name}:{tag}@{_digest(image)}",
         Form.TAGGED: f"{name}:{tag}",
         Form.NAME: name,
         Form.REGISTRY: host,
-        Form.REPOSITORY: image.name,
+        Form.REPOSITORY: _path(image),
         Form.DIGEST: str(_digest(image)),
     }[form]
 
 
 def look(rendered: str, host: str, image: Reference, forms: Collection[Form]) -> Mark:
     """How the image shows up in `rendered` after values got these forms of it."""
-    name = f"{host}/{image.name}"
+    name = f"{host}/{_path(image)}"
     found = _occurrences(rendered, name)
     strays = re.findall(rf"{re.escape(host)}(?![\w.:/-])", rendered)
     # A host that shows up with anything else behind it was put where it does not belong.
@@ -51,6 +51,11 @@ def look(rendered: str, host: str, image: Reference, forms: Collection[Form]) ->
     if strays or not all(_fits(one, name, image, forms) for one in found):
         return Mark.DIFFERS
     return Mark.FITS if found else Mark.ABSENT
+
+
+def _path(image: Reference) -> str:
+    """The path that it would have inside: the colon of a port cannot stand in one."""
+    return image.name.replace(":", "_")
 
 
 def _digest(image: Reference) -> Digest:

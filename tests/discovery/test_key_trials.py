@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Found = set[tuple[str, str, str]]
 REDIS, APP = "docker.io/library/redis:7.2", "ghcr.io/acme/app:1.0"
 
+PORT = "registry.example:8443/acme/app:1.0"
+
 
 def find(files: Mapping[str, bytes], *values: str, known: tuple[str, ...] = (APP, REDIS)) -> tuple[Setting, ...]:
     return find_settings(make_chart(files), list(values), [Reference.parse(name) for name in known])
@@ -44,6 +46,7 @@ pytestmark = needs_helm
         ("{{ .Values.image }}", "image: redis:7.2", {("/image", "reference", REDIS)}),
         ("{{ .Values.image }}:{{ .Values.tag }}", "image: redis\ntag: '7.2'", {("/image", "name", REDIS)}),
         ("{{ .Values.image }}:7.2", "image: redis", {("/image", "name", REDIS)}),
+        ("{{ .Values.image }}", f"image: {PORT}", {("/image", "reference", PORT)}),
         (
             "{{ .Values.i.registry }}/{{ .Values.i.repository }}:{{ .Values.i.tag }}",
             "i: {registry: ghcr.io, repository: acme/app, tag: '1.0', digest: ''}",
