@@ -49,11 +49,22 @@ def _helm(node: Node | None, draft: Draft) -> None:
                 "repo": text_of(entry(repository, "url")),
                 "version": text_of(entry(chart, "version")),
             }
-            draft.add("charts", fields, chart.place)
+            if fields["version"]:
+                draft.add("charts", fields, chart.place)
+            else:
+                draft.lose(
+                    chart.place, f"the chart {fields['chart']}: no version, which means the newest one; name one"
+                )
             if entry(chart, "imagePaths") is not None:
                 draft.lose(chart.place, f"imagePaths of {fields['chart']}: rendered charts are walked everywhere")
     for chart in items(entry(node, "local")):
-        draft.add("charts", {"chart": f"./{text_of(entry(chart, 'path')).removeprefix('./')}"}, chart.place)
+        path = text_of(entry(chart, "path"))
+        if path.startswith("/"):
+            draft.lose(
+                chart.place, f"the chart {path}: put it beside the manifest, and name it ./{path.rpartition('/')[2]}"
+            )
+        else:
+            draft.add("charts", {"chart": f"./{path.removeprefix('./')}"}, chart.place)
 
 
 def from_skopeo(documents: Sequence[Node], draft: Draft) -> None:

@@ -134,10 +134,16 @@ def _zarf_chart(node: Node, draft: Draft) -> None:
 def _chart(node: Node, *, name: str, url: str, version: str, values: Sequence[str], images: str, draft: Draft) -> None:
     """A chart: `url` is an OCI address (of the chart, or with `name` of its parent), a repository, or a path."""
     fields: dict[str, str | Sequence[str]]
+    if "://" in url and not version:
+        draft.lose(node.place, f"the chart {name or url}: no version, which means the newest one there; name one")
+        return
     if url.startswith("oci://"):
         fields = {"chart": f"{url.rstrip('/')}/{name}" if name else url.rstrip("/"), "version": version}
     elif url.startswith(("https://", "http://")):
         fields = {"chart": name, "repo": url, "version": version}
+    elif url.startswith("/"):
+        draft.lose(node.place, f"the chart {url}: put it beside the manifest, and name it ./{url.rpartition('/')[2]}")
+        return
     else:
         path = url.removeprefix("./") if url not in {"", "."} else name
         fields = {"chart": f"./{path.removeprefix('./')}"}

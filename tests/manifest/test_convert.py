@@ -151,6 +151,21 @@ def test_oc_mirror() -> None:
     assert ["web-terminal" in result.lost[0], "OpenShift" in result.lost[1]] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        (HAULER.replace(", version: 2.0.0", ""), "the chart web: no version"),
+        (HAULER.replace('"https://charts.example.com"', "/srv/web"), "name it ./web"),
+        (OC_MIRROR.replace(", version: 1.0.0", ""), "the chart app: no version"),
+        (OC_MIRROR.replace("./l-1.0.0.tgz", "/home/me/l-1.0.0.tgz"), "name it ./l-1.0.0.tgz"),
+    ],
+)
+def test_a_chart_that_cannot_be_found_again_is_named_in_words_of_its_own(text: str, lost: str) -> None:
+    result, manifest = converted(text)
+    assert lost in " ".join(result.lost)
+    assert len(manifest.charts) == 1
+
+
 @pytest.mark.parametrize("text", [SKOPEO, REGSYNC])
 def test_logins_are_never_quoted(text: str) -> None:
     result, _ = converted(text)
