@@ -186,7 +186,16 @@ def blame(error: BundleError, suspicion: Suspicion, start: int, end: int) -> Bun
     1. A volume that is not in its place: by the seams or by the table, whoever can say more; else by what can be seen.
     2. Bytes that should be there and are not: the volumes behind the last one are missing.
     3. Else one of the volumes that the bytes lie in: the one whose digest is not that of the table.
+
+    `error` itself where the volumes cannot be looked at.
     """
+    try:
+        return _blame(error, suspicion, start, end)
+    except AirgapError:
+        return error
+
+
+def _blame(error: BundleError, suspicion: Suspicion, start: int, end: int) -> BundleError:
     # 1.
     said = [one for one in (suspicion.by_layout(), suspicion.by_table()) if one is not None]
     if said and suspicion.table is None:

@@ -104,24 +104,14 @@ class InTurnMedium:
         while True:
             found = self._places.wait_for(number, why)
             self._tables = {**found.unverified_tables, **self._tables}
-            path = found.files[number]
             try:
-                file = FileMedium(path, follow=False)
+                file, complaint = self._look_at(found.files[number], number, size)
             except AirgapError as error:
-                # Pulled out again in between, or the medium is not readable yet.
+                # Pulled out again in between, or the medium cannot be read yet.
                 if not self._places.supply.can_wait:
                     raise
                 why = error.message
                 continue
-            part = Part(
-                number=number,
-                name=file.name,
-                start=self._position,
-                size=file.size or 0,
-                place=path.parent,
-                read_at=file.read_at,
-            )
-            complaint = self._complaint(part, size)
             if complaint is None or self._is_insisted_on(file, complaint):
                 break
             file.close()
@@ -131,7 +121,7 @@ class InTurnMedium:
         self._file, self._number = file, number
         if not returned:
             self._start, self._returns = self._position, 0
-            self._seen.append((file.name, self._start, self._start + part.size))
+            self._seen.append((file.name, self._start, self._start + (file.size or 0)))
 
     def _check_count(self, number: int) -> None:
         """Where the last volume that the table names has passed, no other is asked for."""
@@ -147,16 +137,29 @@ class InTurnMedium:
                 self._position,
             )
 
-    def _complaint(self, part: Part, size: int | None) -> BundleError | None:
-        """What is wrong with a volume that has just come, as far as can be seen from its beginning."""
-        if size is not None and part.size != size:
-            return BundleError(
+    def _look_at(self, path: Path, number: int, size: int | None) -> tuple[FileMedium, BundleError | None]:
+        """Open a volume that has just come; what is wrong with it, as far as can be seen from its beginning."""
+        file = FileMedium(path, follow=False)
+        if size is not None and file.size != size:
+            return file, BundleError(
                 "AB-VOLUME-FOREIGN",
-                f"{part.name} is not the volume that was there before: it has {part.size} bytes instead of {size}",
+                f"{file.name} is not the volume that was there before: it has {file.size} bytes instead of {size}",
                 hint="put the same medium in again",
             )
+        part = Part(
+            number=number,
+            name=file.name,
+            start=self._position,
+            size=file.size or 0,
+            place=path.parent,
+            read_at=file.read_at,
+        )
         suspicion = Suspicion(name=self.name, parts=[part], tables=self._tables, layout=None, bundle_id=self._bundle_id)
-        return suspicion.alone()
+        try:
+            return file, suspicion.alone()
+        except AirgapError:
+            file.close()
+            raise
 
     def _is_insisted_on(self, file: FileMedium, complaint: BundleError) -> bool:
         """Whether the person gives the very file again that the table complained about: the inventory will decide."""

@@ -15,7 +15,6 @@ from airgap_bundle.bundle.layout import BLOCK_BYTES, OCI_LAYOUT, OCI_LAYOUT_CONT
 from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.bundle.volumes.table import START_BYTES, VolumeHash, VolumeTable
 from airgap_bundle.core.content import Digest, new_buffer
-from airgap_bundle.core.errors import AirgapError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,14 +43,11 @@ class Part:
         return self.start + self.size
 
     def bytes_at(self, offset: int, size: int) -> bytes:
-        """What stands there; less at its end, nothing where it cannot be read."""
+        """What stands there; less at its end."""
         buffer = bytearray(size)
         done = 0
-        try:
-            while done < size and (count := self.read_at(offset + done, memoryview(buffer)[done:])):
-                done += count
-        except AirgapError:
-            return b""
+        while done < size and (count := self.read_at(offset + done, memoryview(buffer)[done:])):
+            done += count
         return bytes(buffer[:done])
 
     def entry(self) -> VolumeEntry:
