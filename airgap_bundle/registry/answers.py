@@ -7,8 +7,10 @@ Pure. The registry's own words are quoted, bounded; whoever prints them escapes 
 from __future__ import annotations
 
 import email.utils
+import html
 import re
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core import strictjson
@@ -23,7 +25,11 @@ _MAX_ERRORS = 3
 _MAX_WORDS_CHARACTERS = 300
 _QUOTA = re.compile(r"quota|insufficient.storage|no space", re.IGNORECASE)
 _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|already exists and cannot|cannot be overwritten", re.IGNORECASE)
-_SPEAKS_TLS = re.compile(r"HTTP request (?:was sent )?to an? HTTPS", re.IGNORECASE)
+# What nginx says where a client certificate is asked for and none, or a wrong one, comes.
+_WANTS_CERTIFICATE = re.compile(r"SSL certificate (?:was sent|error)", re.IGNORECASE)
+_TITLE = re.compile(r"<title>(?:[1-5][0-9]{2} )?([^<]{1,300})</title>", re.IGNORECASE)
+_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus)
+_SPEAKS_TLS = re.compile(r"HTTP request (?:was sent )?to (?:an? )?HTTPS", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MOVED = range(300, 400)
 _SERVER_ERRORS = 500
@@ -46,14 +52,15 @@ _HINTS = {
     "AB-REGISTRY-QUOTA": "make room or raise the quota, then run the same command again: it goes on where it was",
     "AB-REGISTRY-IMMUTABLE-TAG": "the registry does not let this tag move; allow it there, or use another version",
     "AB-NETWORK-REDIRECT": "the registry may have moved; name the address that it has now",
-    "AB-NETWORK-PLAIN-HTTP": "it speaks TLS: leave out --plain-http for {host}",
+    "AB-NETWORK-PLAIN-HTTP": "it speaks TLS: leave out --plain-http for {host}; on loopback give --ca-file",
+    "AB-NETWORK-TLS": "it asks for a client certificate of its own authority: give --cert-file and --key-file",
     "AB-REGISTRY-FAILED": "look into the registry's log, then run the same command again: it goes on where it was",
     "AB-REGISTRY-REFUSED": "the registry's own words say why; its log may say more",
 }
 
 
 def quote(body: bytes | None, content_type: str) -> str:
-    """The registry's own words: codes and messages of its error document, else a line of plain text, else nothing."""
+    """The registry's own words: codes and messages of its error document, else a line of plain text, else a title."""
     if not body:
         return ""
     if "html" not in content_type and body.lstrip()[:1] == b"{":
@@ -64,6 +71,10 @@ def quote(body: bytes | None, content_type: str) -> str:
         return _cut("; ".join(_errors(value)))
     if content_type.startswith("text/plain") or not content_type:
         return _cut(body.decode("utf-8", "replace").strip().partition("\n")[0])
+    if content_type.startswith("text/html") and (title := _TITLE.search(body[:4096].decode("utf-8", "replace"))):
+        # Of a page for people the title is enough, if it says more than the status does.
+        words = " ".join(html.unescape(title[1]).split())
+        return "" if words.lower() in _PHRASES else _cut(words)
     return ""
 
 
@@ -98,6 +109,8 @@ def _code(status: int, words: str) -> str:
         return "AB-NETWORK-REDIRECT"
     if _SPEAKS_TLS.search(words):
         return "AB-NETWORK-PLAIN-HTTP"
+    if _WANTS_CERTIFICATE.search(words):
+        return "AB-NETWORK-TLS"
     if _QUOTA.search(words):
         return "AB-REGISTRY-QUOTA"
     if status in {409, 412} or (status in {400, 403} and _IMMUTABLE.search(words)):

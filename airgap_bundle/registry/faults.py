@@ -93,7 +93,7 @@ def _tls_fault(error: ssl.SSLError, authority: str) -> LineFaultError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return LineFaultError(
             "AB-NETWORK-CERTIFICATE",
-            f"the certificate of {authority} cannot be trusted: {error.verify_message}",
+            f"{authority} has a certificate that cannot be trusted: {error.verify_message}",
             hint="if it is signed by an authority of your own, give that one's certificate with --ca-file",
         )
     if reason in _NOT_TLS:
@@ -111,7 +111,7 @@ def _tls_fault(error: ssl.SSLError, authority: str) -> LineFaultError:
     # An end without goodbye is a dropped connection; anything else in TLS comes again when tried again.
     return LineFaultError(
         "AB-NETWORK-TLS",
-        f"the TLS connection with {authority} failed: {error.reason or error}",
+        f"{authority} broke the TLS connection off: {error.reason or error}",
         hint="check what stands between here and there: a proxy that opens TLS, or an old server",
         retry=isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError),
     )

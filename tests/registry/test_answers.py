@@ -22,6 +22,14 @@ from airgap_bundle.registry.answers import quote, refusal, retry_after, warnings
         (b'{"errors": ', "application/json", ""),
         (b"no such page\nmore", "text/plain; charset=utf-8", "no such page"),
         (b"<html>lots", "text/html", ""),
+        (b"<html><head><title>404 Not Found</title>", "text/html", ""),
+        (
+            b"<title>400 No required SSL certificate was sent</title>",
+            "text/html",
+            "No required SSL certificate was sent",
+        ),
+        (b"<title>&lt;b&gt; Sign  in</title>", "text/html; charset=utf-8", "<b> Sign in"),
+        (b" " * 5000 + b"<title>late</title>", "text/html", ""),
         (b"\xff\x1b[31m", "text/plain", "\ufffd\x1b[31m"),
         (b"", "application/json", ""),
         (None, "application/json", ""),
@@ -29,6 +37,19 @@ from airgap_bundle.registry.answers import quote, refusal, retry_after, warnings
 )
 def test_the_words_of_a_registry_are_found(body: bytes | None, kind: str, words: str) -> None:
     assert quote(body, kind) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "option"),
+    [
+        ("No required SSL certificate was sent", "AB-NETWORK-TLS", "--cert-file"),
+        ("The SSL certificate error", "AB-NETWORK-TLS", "--key-file"),
+        ("The plain HTTP request was sent to HTTPS port", "AB-NETWORK-PLAIN-HTTP", "--ca-file"),
+    ],
+)
+def test_what_a_proxy_says_of_certificates_names_the_option(words: str, code: str, option: str) -> None:
+    error = refusal("reach the registry", "a.example", "destination", 400, words)
+    assert (error.code, option in error.hint) == (code, True)
 
 
 def test_words_without_end_are_cut() -> None:
