@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -265,6 +267,22 @@ def test_files_from_a_url_are_written_from_what_the_registry_has_now(trip: Trip,
     assert (trip.path / "out" / "licence.txt").read_bytes() == (trip.path / "licence.txt").read_bytes()
     size = (drop.directory / "acme.tar").stat().st_size
     assert sum(each.size for each in drop.sent(at_least=3)) < size + 200 * KIB
+
+
+def test_an_interruption_ends_a_slow_push_at_once(trip: Trip, tmp_path: Path) -> None:
+    trip.one_image(size=8 * MIB)
+    with nginx_drop(tmp_path / "web", rules="limit_rate 1m; limit_rate_after 1300k;") as drop:
+        url = serve(trip, drop)
+        push = command_line("airgap-import", *trip.push_arguments(url))
+        with subprocess.Popen(push, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            drop.sent(at_least=1)
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            before = time.monotonic()
+            err = process.communicate(timeout=30)[1]
+            assert time.monotonic() - before < 5
+    assert process.returncode == 130, err
+    assert trip.inner_tags() == {}
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def test_where_it_is_looked_for(tmp_path: Path, variable: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("machine drop.example login a pasword s3same\n", "AB-HOST-NETRC"),
+        ("machine drop.example login a secret s3same\n", "AB-HOST-NETRC"),
         ("machine drop.example login a:b password s3same\n", "AB-HOST-NETRC"),
         ("#" * (1024 * 1024 + 1), "AB-HOST-NETRC"),
         (None, "AB-USAGE-NETRC"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,8 @@ OBJECT = BucketAddress(bucket="deliveries", key="acme/1.0 ü.tar")
 @pytest.fixture(autouse=True)
 def lonely(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """No settings of the person who runs the tests."""
-    for name in ("ENDPOINT_URL", "ENDPOINT_URL_S3", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "PROFILE"):
-        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
 
 
