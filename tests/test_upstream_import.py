@@ -20,6 +20,7 @@ from support.images import multi_arch_image, single_image
 from support.trip import Trip, command_line, keys, make_trip, run
 
 from airgap_bundle.core.content import Digest
+from airgap_bundle.trust import keyless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -525,6 +526,26 @@ def test_a_signature_that_went_away_since_the_lock_was_made_stops_a_build(delive
 def test_a_lock_that_nobody_edited_builds_again_and_again(delivery: Delivery, key: Any) -> None:
     delivery.beside(signed(delivery, key))
     assert _edited(delivery, key, lambda text: text + "\n").status == 0
+
+
+@pytest.mark.parametrize(("root", "status"), [(lambda raw: raw + b" ", 0), (None, 3)])
+def test_another_version_of_the_public_root_may_judge_it_again(
+    delivery: Delivery,
+    sigstore: FakeSigstore,
+    monkeypatch: pytest.MonkeyPatch,
+    root: Callable[[bytes], bytes] | None,
+    status: int,
+) -> None:
+    trip, public = delivery.trip, sigstore.trusted_root_json().encode()
+    delivery.attach(sigstore.sign_statement(upstream.statement(delivery.digest), **WHO).encode())
+    rule = f"verify: [{{match: '**', keyless: {{issuer: '{ISSUER}', identity: '{IDENTITY}'}}}}]"
+    trip.manifest_of_images(f"{trip.source.address}/acme/app:1.0", more=(rule,))
+    monkeypatch.setattr(keyless, "public_root", lambda: public)
+    assert trip.lock().status == 0
+    other = root(public) if root is not None else FakeSigstore().trusted_root_json().encode()
+    monkeypatch.setattr(keyless, "public_root", lambda: other)
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "again.tar")
+    assert said.status == status, said.text
 
 
 def test_the_verdict_of_a_chart_is_made_again_from_its_provenance(delivery: Delivery) -> None:
