@@ -56,8 +56,11 @@ def build_volumes(
         earlier = tuple(one.name for one in read_beside(out))
         for signer in signers:
             add_beside(out, signer.sign(plan.inventory_raw))
-        if signers:
+        if signers or journal_path(out).exists():
+            # New signatures, or a run that was killed after the table and before its very end.
             _write_beside_again(plan, out)
+            remove_leftovers(out, len(sizes))
+            journal_path(out).unlink(missing_ok=True)
         return Built(plan=plan, existed=True, unverified_signatures=earlier, volumes=len(sizes))
     with ExitStack() as stack:
         # 2.

@@ -155,8 +155,12 @@ def take_back(out: Path, count: int) -> None:
     try:
         for number in range(1, count + 1):
             path = out.with_name(volume_name(out.name, number))
-            if path.is_file() and not os.path.lexists(partial_path(path)):
-                path.rename(partial_path(path))
+            growing = partial_path(path)
+            if path.is_file() and not os.path.lexists(growing):
+                path.rename(growing)
+            elif path.is_file() and growing.samefile(path):
+                # Killed right between the new name and the end of the old one.
+                path.unlink()
     except OSError as error:
         raise cannot_write(out, error) from error
 
