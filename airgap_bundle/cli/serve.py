@@ -128,7 +128,7 @@ def admission(users: Users, tls: "TlsFiles | None") -> "Admission | None":
             raise UsageError(
                 "AB-SERVE-OPTIONS",
                 "--anonymous-pull and --allow-push USER:REPOSITORIES are about logins, and there are none",
-                hint="give --htpasswd FILE or --client-ca FILE",
+                hint="give --htpasswd FILE, --client-ca FILE or --tokens",
             )
         return None
     passwords = None if users.htpasswd is None else Htpasswd(users.htpasswd)

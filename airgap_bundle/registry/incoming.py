@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Names a page of tags at most; nothing that a registry client sends is near this.
 MAX_HEADER_BYTES = 32 * 1024
+# Clients send a dozen, with a few more from each proxy on the way.
+_MAX_HEADERS = 100
 _BUFFER_BYTES = 64 * 1024
 # A body may stall for the idle time-out, but not go on at less than this on average after the time of grace.
 _MIN_BODY_BYTES_PER_SECOND = 1024
@@ -156,7 +158,11 @@ class LineReader(Protocol):
 def read_headers(lines: LineReader, headers: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
     """The headers of a request, by name in title case. Raises `ValueError` for what could be read in two ways."""
     result = {} if headers is None else headers
+    count = 0
     while (line := lines.readline()) != b"\r\n":
+        count += 1
+        if count > _MAX_HEADERS:
+            raise ValueError("Too many headers")
         match = _HEADER_LINE.fullmatch(line)
         if match is None:
             raise ValueError("Malformed header line")

@@ -589,6 +589,10 @@ class TestHostileRequests:
         assert not received or received.startswith(b"HTTP/1.1 413 ")
         assert client("GET", "/v2/").status == 200
 
+    def test_a_thousand_headers_are_refused(self, client: Client) -> None:
+        lines = b"".join(b"X-%d: a\r\n" % number for number in range(1000))
+        assert client.raw(b"GET /v2/ HTTP/1.1\r\n" + lines + b"\r\n").startswith(b"HTTP/1.1 400 ")
+
     @pytest.mark.parametrize(
         "line",
         [b"GET", b"GET /v2/", b"get /v2/ HTTP/1.1", b"GET http://x/v2/ HTTP/1.1", b"GET v2 HTTP/1.1", b"\x16\x03"],

@@ -51,6 +51,6 @@ def check_exposure(
     raise UsageError(
         "AB-SERVE-NOT-LOOPBACK",
         f"refusing to listen on {listen.host}: without {' and '.join(missing)} the registry is for this machine only",
-        hint="give --tls-cert and --tls-key, and --htpasswd or --client-ca; where something else protects the line, "
-        "--without-tls and --without-login say so",
+        hint="give --tls-cert and --tls-key, and --htpasswd, --client-ca or --tokens; where something else protects "
+        "the line, --without-tls and --without-login say so",
     )

@@ -38,9 +38,9 @@ def test_what_others_may_reach(host: str) -> None:
 )
 def test_what_is_lacking_is_named(
     tls: bool,  # noqa: FBT001 - a row of a table
-    logins: bool,  # noqa: FBT001
-    without_tls: bool,  # noqa: FBT001
-    without_login: bool,  # noqa: FBT001
+    logins: bool,  # noqa: FBT001 - a row of a table
+    without_tls: bool,  # noqa: FBT001 - a row of a table
+    without_login: bool,  # noqa: FBT001 - a row of a table
     missing: str,
 ) -> None:
     with pytest.raises(UsageError, match=missing) as caught:

@@ -89,7 +89,7 @@ def test_requests_that_came_in_one_record_are_all_answered(server: RegistryServe
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_versions_that_are_spoken(server: RegistryServer, trusted: Authority, version: ssl.TLSVersion) -> None:
     connection = connect(server, trusted)
-    connection._context.minimum_version = connection._context.maximum_version = version  # type: ignore[attr-defined]
+    connection._context.minimum_version = connection._context.maximum_version = version  # type: ignore[attr-defined]  # the context has no other way in
     with closing(connection):
         assert ask(connection, "GET", "/v2/")[0] == 200
 
