@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +125,5 @@ def test_what_the_readme_names_is_there() -> None:
     for path in EXAMPLES.iterdir():
         assert path.name == "README.md" or path.name in text
     options = set(re.findall(r"--[a-z][a-z-]+", text)) - {"--cert", "--key", "--from-file", "--now"}
-    helps = "".join(
-        subprocess.run(
-            [shutil.which("airgap-import") or "airgap-import", command, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for command in ("serve", "collect", "relocate")
-    )
+    helps = "".join(run("airgap-import", command, "--help").out for command in ("serve", "collect", "relocate"))
     assert options - set(re.findall(r"--[a-z-]+", helps)) == set()
