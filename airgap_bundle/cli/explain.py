@@ -4,7 +4,6 @@ A page lies in `pages/<CODE>.md`, a guide in `guides/<TOPIC>.md`; a file that is
 """
 
 import difflib
-import textwrap
 from importlib import resources
 from typing import Annotated
 
@@ -13,12 +12,11 @@ import typer
 from airgap_bundle.cli import frame
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.text import printable
+from airgap_bundle.output.pages import page_for_terminal
 from airgap_bundle.output.tables import table
 from airgap_bundle.output.terminal import Terminal
 
 _LONGEST_QUOTE = 60
-# Longer lines are hard to read.
-_WIDEST_PAGE = 90
 
 
 def page_codes() -> tuple[str, ...]:
@@ -89,7 +87,7 @@ def _show_page(code: str, terminal: Terminal) -> None:
     if terminal.json:
         terminal.emit({"code": code.strip().upper(), "title": page_title(text), "text": text})
     else:
-        terminal.show(_wrapped(text.rstrip(), terminal.width))
+        terminal.show(_for_reader(text, terminal))
 
 
 def _show_guide(topic: str, terminal: Terminal) -> None:
@@ -97,7 +95,7 @@ def _show_guide(topic: str, terminal: Terminal) -> None:
     if terminal.json:
         terminal.emit({"topic": topic, "title": page_title(text), "text": text})
     else:
-        terminal.show(_wrapped(text.rstrip(), terminal.width))
+        terminal.show(_for_reader(text, terminal))
 
 
 def _show_list(terminal: Terminal) -> None:
@@ -114,15 +112,9 @@ def _show_list(terminal: Terminal) -> None:
         terminal.show(table(("TOPIC OR CODE", "WHAT"), [*guides, *titles], width=terminal.width))
 
 
-def _wrapped(text: str, width: int | None) -> str:
-    """A page for a terminal: paragraphs filled; in a pipe, and where lines have a meaning (lists, code), as it is."""
-    if width is None:
-        return text
-    columns = min(width, _WIDEST_PAGE)
-    return "\n\n".join(
-        paragraph if "\n" in paragraph else textwrap.fill(paragraph, columns, break_long_words=False)
-        for paragraph in text.split("\n\n")
-    )
+def _for_reader(text: str, terminal: Terminal) -> str:
+    """For eyes where somebody looks; in a pipe as it is written."""
+    return text.rstrip() if terminal.width is None else page_for_terminal(text, terminal.width)
 
 
 def _guides() -> resources.abc.Traversable:

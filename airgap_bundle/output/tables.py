@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_CELL_CHARACTERS = 500
 # Narrower columns tell nothing.
 _MIN_COLUMN = 8
-_GAP = "  "
+GAP = "  "
 
 
 def table(
@@ -39,7 +39,7 @@ def table(
         raise ValueError("a row has not as many cells as there are headers")
     columns = [max(width_of(row[n]) for row in cells) for n in range(len(headers))]
     if width is not None:
-        _shrink(columns, width - len(_GAP) * (len(columns) - 1))
+        shrink_columns(columns, width - len(GAP) * (len(columns) - 1))
     lines = []
     for row in cells:
         sentence = folded(row[-1], columns[-1]) if fold else row[-1:]
@@ -47,8 +47,8 @@ def table(
             padded(cut_middle(text, column), column, right=n in right)
             for n, (text, column) in enumerate(zip([*row[:-1], sentence[0]], columns, strict=True))
         )
-        lines.append(_GAP.join(parts).rstrip())
-        indent = " " * (sum(columns[:-1]) + len(_GAP) * (len(columns) - 1))
+        lines.append(GAP.join(parts).rstrip())
+        indent = " " * (sum(columns[:-1]) + len(GAP) * (len(columns) - 1))
         lines += [indent + rest for rest in sentence[1:]]
     return "\n".join(lines)
 
@@ -60,12 +60,12 @@ def pairs(items: Iterable[tuple[str, str]], *, width: int | None = None) -> str:
     """
     rows = [(_cell(name, None), _cell(value, width)) for name, value in items]
     column = max((width_of(name) for name, _ in rows), default=0) + 1
-    room = None if width is None else max(_MIN_COLUMN, width - column - len(_GAP))
+    room = None if width is None else max(_MIN_COLUMN, width - column - len(GAP))
     lines = []
     for name, value in rows:
         first, *rest = [value] if room is None else folded(value, room)
-        lines.append(f"{padded(name + ':', column)}{_GAP}{first}".rstrip())
-        lines += [" " * (column + len(_GAP)) + text for text in rest]
+        lines.append(f"{padded(name + ':', column)}{GAP}{first}".rstrip())
+        lines += [" " * (column + len(GAP)) + text for text in rest]
     return "\n".join(lines)
 
 
@@ -94,8 +94,8 @@ def _cell(text: str, width: int | None) -> str:
     return escaped if width is None else short_digests(escaped)
 
 
-def _shrink(columns: list[int], room: int) -> None:
-    """Take from the widest column until all fit or none can give."""
+def shrink_columns(columns: list[int], room: int) -> None:
+    """Take from the widest of the columns until all fit into `room` or none can give; changes `columns`."""
     while sum(columns) > room:
         widest = max(range(len(columns)), key=columns.__getitem__)
         if columns[widest] <= _MIN_COLUMN:
