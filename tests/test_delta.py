@@ -669,3 +669,16 @@ def test_without_its_ledger_the_inside_goes_by_the_receipts_in_the_destination(
     pushed = trip.pushed(delta, releases.dest, *words)
     assert pushed["blobs"]["mounted"] == 5
     assert pushed["leftOut"]["blobs"] == 3
+
+
+def test_a_delta_can_be_held_and_published(releases: Releases, second: Path) -> None:
+    trip = releases.trip
+    receipt = releases.push(releases.build("two.tar", second), "--hold")
+    assert {tag for _, tag in content_of(releases.registry)} == {"1"}
+    said = run("airgap-import", "publish", receipt.stem, "--policy", trip.policy, "--state", trip.state)
+    assert said.status == 0, said.err
+    assert {tag for _, tag in content_of(releases.registry)} == {"1", "2"}
+    # Both forms of the receipt are a base.
+    new = images("abc", "2", changed="a")
+    releases.put("3", new)
+    assert releases.plan(receipt).json["leftOut"]["blobs"] == len(layers(*new.values()))
