@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.certificates import authority
 from support.gate import gate_before
-from support.images import corpus, multi_arch_image, referrer, single_image
+from support.images import corpus, cosign_signature, multi_arch_image, referrer, single_image
 from support.nginx import nginx_before
 from support.registries import debian_registry
 from support.tokens import IDENTITY_TOKEN, with_tokens
@@ -365,6 +365,28 @@ def test_asking_beforehand_leaves_no_unfinished_uploads_behind(trip: Trip, debia
         gate.asked.clear()
         trip.pushed(bundle, f"{gate.address}/mirror")
         assert gate.uploads() == 0
+
+
+def test_images_of_a_registry_that_takes_the_fallback_tag_for_the_digest_itself_arrive_whole(
+    trip: Trip, debian: str
+) -> None:
+    """GitLab's registry does."""
+    index, one = multi_arch_image("app"), single_image("one")
+    tag, signature = cosign_signature(index.root)
+    rules = "rewrite ^(/v2/.*/manifests/sha256)-([0-9a-f]+)$ $1:$2;"
+    with client(debian) as registry:
+        index.push_to(registry, "acme/app", "1.0")
+        one.push_to(registry, "acme/one", "1.0")
+        signature.push_to(registry, "acme/app", tag)
+    with nginx_before(debian, trip.path / "front", rules=rules) as front:
+        trip.manifest_of_images(f"{front.address}/acme/app:1.0", f"{front.address}/acme/one:1.0")
+        assert trip.lock().status == 0
+        trip.pushed(trip.build())
+        below_host = f"mirror/{front.address.replace(':', '_')}"
+    assert_there(trip.inner.registry, f"{below_host}/acme/app", index)
+    assert_there(trip.inner.registry, f"{below_host}/acme/one", one)
+    found = trip.inner.registry.get_manifest(f"{below_host}/acme/app", tag)
+    assert found == signature.root
 
 
 # Logins

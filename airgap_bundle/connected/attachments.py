@@ -89,7 +89,8 @@ def _listed_under_tag(registry: ReadableRegistry, repository: str, subject: Dige
     """The fallback list of referrers; whatever else somebody put under its tag is carried as it is."""
     tag = beside(subject, "")
     document = registry.get_manifest(repository, tag)
-    if document is None:
+    # Some registries, such as GitLab's, take that name for the digest itself.
+    if document is None or document.descriptor.digest == subject:
         return
     if not document.is_index:
         yield _tagged(subject, tag, document.descriptor)

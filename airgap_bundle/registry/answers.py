@@ -28,7 +28,8 @@ _IMMUTABLE = re.compile(r"immutab|TAG_INVALID|already exists and cannot|cannot b
 # What nginx says where a client certificate is asked for and none, or a wrong one, comes.
 _WANTS_CERTIFICATE = re.compile(r"SSL certificate (?:was sent|error)", re.IGNORECASE)
 _TITLE = re.compile(r"<title>(?:[1-5][0-9]{2} )?([^<]{1,300})</title>", re.IGNORECASE)
-_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus)
+# What the status says by itself; the last two are nginx's.
+_PHRASES = frozenset(status.phrase.lower() for status in HTTPStatus) | {"authorization required", "not allowed"}
 _SPEAKS_TLS = re.compile(r"HTTP request (?:was sent )?to (?:an? )?HTTPS", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MOVED = range(300, 400)

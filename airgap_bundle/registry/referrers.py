@@ -32,7 +32,9 @@ _MAX_ENTRIES = 10_000
 # Two clients that write the same tag meet once or twice, not five times in a row.
 _MERGE_ATTEMPTS = 5
 _NEXT = re.compile(r'<([^<>]{1,8000})>\s*;[^,]*\brel="?next"?')
-_NOT_FOUND = 404
+# What registries without the API answer: 404 as the specification has it, 406 Artifactory, 405 some that know no such
+# route. Anything else could mean that there is something which we may not see.
+_NO_API = frozenset({404, 405, 406})
 
 
 class _Manifests(Protocol):
@@ -62,11 +64,11 @@ class Referrers:
                 repository=repository,
                 scopes=pull(self._session.prefix + repository),
                 headers={"Accept": OCI_INDEX},
-                expected=frozenset({200, _NOT_FOUND}),
+                expected=frozenset({200, *_NO_API}),
                 limit=MAX_DOCUMENT_BYTES,
             )
             with self._session.call(call) as answer:
-                if answer.status == _NOT_FOUND and not found:
+                if answer.status in _NO_API and not found:
                     break
                 found.extend(self._entries(task, answer))
                 target = next_page(self._session, task, answer)
@@ -76,8 +78,16 @@ class Referrers:
                 return tuple(found)
         else:
             raise self._session.wrong(task, f"lists them on more than {_MAX_PAGES} pages")
-        document = self._manifests.get_manifest(repository, fallback_tag(digest))
+        document = self._listed(repository, digest)
         return tuple(child.descriptor for child in document.children) if document is not None else ()
+
+    def _listed(self, repository: str, subject: Digest) -> Document | None:
+        """What lies under the fallback tag; None too where a registry takes that name for the subject's own digest.
+
+        GitLab's does: it would have an index refer to itself, by its own children.
+        """
+        document = self._manifests.get_manifest(repository, fallback_tag(subject))
+        return None if document is not None and document.descriptor.digest == subject else document
 
     def attach(self, repository: str, subject: Digest, document: Document) -> None:
         """Put `document`, which the registry holds, on the fallback tag of `subject`."""
@@ -86,7 +96,10 @@ class Referrers:
         with self._lock:  # threads of our own would overwrite one another
             for attempt in range(_MERGE_ATTEMPTS + 1):
                 known = self._manifests.get_manifest(repository, tag)
-                if known is not None and known.descriptor.media_type != OCI_INDEX:
+                # The subject itself is none either, be it an index: its children are not attached to it.
+                if known is not None and (
+                    known.descriptor.media_type != OCI_INDEX or known.descriptor.digest == subject
+                ):
                     raise self._session.wrong(
                         task,
                         "holds something under that tag that is no list of attachments",
@@ -114,7 +127,7 @@ class Referrers:
 
     def _entries(self, task: str, answer: Answer) -> Iterator[Descriptor]:
         kind = answer.header("Content-Type").partition(";")[0].strip().lower()
-        if answer.status == _NOT_FOUND or kind != OCI_INDEX:
+        if answer.status in _NO_API or kind != OCI_INDEX:
             raise self._session.wrong(task, "answers with something that is no index")
         try:
             yield from _parse_entries(answer.body)

@@ -560,10 +560,22 @@ def test_attachments_come_from_the_api_page_by_page(server: ScriptedServer) -> N
         assert [entry.digest for entry in registry.list_referrers("a/b", DIGEST)] == [OLD_ENTRY["digest"]]
 
 
-def test_attachments_come_from_the_fallback_tag_where_there_is_no_api(server: ScriptedServer) -> None:
-    server.step("GET", REFERRERS, answer(404)).step("GET", FALLBACK, document_answer(index(OLD_ENTRY), OCI_INDEX))
+@pytest.mark.parametrize("status", [404, 405, 406])
+def test_attachments_come_from_the_fallback_tag_where_there_is_no_api(server: ScriptedServer, status: int) -> None:
+    server.step("GET", REFERRERS, answer(status)).step("GET", FALLBACK, document_answer(index(OLD_ENTRY), OCI_INDEX))
     with client(server) as registry:
         assert [entry.digest for entry in registry.list_referrers("a/b", DIGEST)] == [OLD_ENTRY["digest"]]
+
+
+def test_a_registry_that_takes_the_fallback_tag_for_the_digest_itself_has_no_attachments(
+    server: ScriptedServer,
+) -> None:
+    raw = index(OLD_ENTRY)
+    subject = Digest.of(raw)
+    server.step("GET", f"/v2/a/b/referrers/{subject}", answer(404))
+    server.step("GET", f"/v2/a/b/manifests/sha256-{subject.encoded}", document_answer(raw, OCI_INDEX))
+    with client(server) as registry:
+        assert registry.list_referrers("a/b", subject) == ()
 
 
 def test_no_api_and_no_tag_mean_no_attachments(server: ScriptedServer) -> None:
@@ -641,6 +653,17 @@ def test_a_fallback_tag_that_is_an_image_is_a_conflict(server: ScriptedServer) -
     server.step("PUT", TAG_PATH, answer(201)).step("GET", FALLBACK, document_answer())
     with client(server) as registry, pytest.raises(RegistryError) as caught:
         registry.put_manifest("a/b", "1.0", ATTACHED)
+    assert caught.value.code == "AB-REGISTRY-REFERRERS-TAG"
+
+
+def test_an_index_under_its_own_fallback_tag_is_a_conflict_and_is_not_added_to(server: ScriptedServer) -> None:
+    raw = index(OLD_ENTRY)
+    subject = {"mediaType": OCI_INDEX, "digest": Digest.of(raw), "size": len(raw)}
+    attached = parse_document(manifest(artifactType="application/vnd.example", subject=subject))
+    tag = f"/v2/a/b/manifests/sha256-{Digest.of(raw).encoded}"
+    server.step("PUT", TAG_PATH, answer(201)).step("GET", tag, document_answer(raw, OCI_INDEX))
+    with client(server) as registry, pytest.raises(RegistryError) as caught:
+        registry.put_manifest("a/b", "1.0", attached)
     assert caught.value.code == "AB-REGISTRY-REFERRERS-TAG"
 
 
