@@ -35,7 +35,9 @@ add_policy(app)
 Bundle = Annotated[
     str,
     typer.Argument(
-        metavar="BUNDLE", help="A bundle, its URL (https, s3), or - for standard input.", show_default=False
+        metavar="BUNDLE",
+        help="A bundle, its URL (https, s3), a volume or a directory of volumes, or - for standard input.",
+        show_default=False,
     ),
 ]
 Dest = Annotated[
@@ -197,6 +199,9 @@ def plan(
       --map 'docker.io/**=infra/**'
     airgap-import push acme-1.0.0.tar registry.internal:5000 --files-to /srv/acme
     airgap-import push acme-1.0.0.tar registry.internal:5000 --hold
+    airgap-import push /media/dvd1 registry.internal:5000 --media /media/dvd2
+    airgap-import push /media/stick/acme.tar.001 registry.internal:5000 \\
+      --wait-media 3600
     ssh diode cat acme.tar | airgap-import push - registry.internal:5000/mirror
     airgap-import push https://drop.example.com/acme-1.0.0.tar \\
       registry.internal:5000

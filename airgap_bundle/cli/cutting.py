@@ -69,8 +69,9 @@ def _cut(
 ) -> None:
     """Cut a bundle into volumes, checking every byte against its inventory on the way. The bundle stays as it is.
 
-    Space is checked on every medium before anything is written. Each gets OUT.volumes.json, the sums of what lies on
-    it, and the signatures that lie beside the bundle. Volumes that are there already, and right, are not written again.
+    Space is checked on every medium before anything is written. Each gets NAME.volumes.json, the sums of what lies
+    on it, and the signatures that lie beside the bundle. Volumes that are there already, and right, are not written
+    again.
     """
     from airgap_bundle.cli import clock, export_text
     from airgap_bundle.connected.cutting import cut_bundle, read_range

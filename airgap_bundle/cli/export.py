@@ -164,7 +164,12 @@ add_cutting(app)
 )
 def inspect(
     bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="A bundle, or - for standard input.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="BUNDLE",
+            help="A bundle, a volume, a directory of volumes, or - for standard input.",
+            show_default=False,
+        ),
     ],
     check: Annotated[bool, typer.Option("--check", help="Read every byte back and compare it.")] = False,
     *,

@@ -32,7 +32,9 @@ PassphraseFd = Annotated[
     int | None,
     typer.Option("--passphrase-fd", metavar="N", min=0, help="Read the passphrase of key:FILE from this descriptor."),
 ]
-BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.", show_default=False)]
+BundleFile = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="The bundle, or one of its volumes.", show_default=False)
+]
 
 
 def add_signing(app: typer.Typer) -> None:
