@@ -294,6 +294,15 @@ def test_something_else_in_the_way_of_a_cut_is_left_alone(trip: Trip, number: st
     assert other.read_bytes() == b"\1" * 300_000
 
 
+def test_volumes_on_several_media_are_looked_at_and_cut_anew(trip: Trip) -> None:
+    sticks = spread(trip)
+    media = [word for stick in sticks[1:] for word in ("--media", stick)]
+    assert run("airgap-export", "inspect", sticks[0], "--check", *media).status == 0
+    said = run("airgap-export", "cut", sticks[0], "--volume-size", "1MB", "-o", trip.path / "new", *media)
+    assert said.status == 0, said.err
+    trip.pushed(trip.path / "new")
+
+
 def test_a_damaged_bundle_is_not_cut(trip: Trip) -> None:
     whole = trip.build("acme.tar")
     data = bytearray(whole.read_bytes())

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame
+from airgap_bundle.cli.bundle_options import Media
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.output.terminal import Terminal
 
@@ -64,6 +65,7 @@ def _cut(
         str,
         typer.Option("--only", metavar="N-M", help="Write only these volumes, such as 3 or 2-4.", show_default=False),
     ] = "",
+    media: Media = None,
     *,
     terminal: Terminal,
 ) -> None:
@@ -73,10 +75,12 @@ def _cut(
     on it, and the signatures that lie beside the bundle. Volumes that are there already, and right, are not written
     again.
     """
+    from airgap_bundle.bundle.volumes.supply import MediaSupply
     from airgap_bundle.cli import clock, export_text
     from airgap_bundle.connected.cutting import cut_bundle, read_range
 
     watch = clock.Stopwatch()
     size = read_volume_size(volume_size, None)
-    done = cut_bundle(bundle, size, output, read_range(only), terminal.report)
+    supply = MediaSupply(directories=tuple(media or ()), report=terminal.report)
+    done = cut_bundle(bundle, size, output, read_range(only), terminal.report, supply)
     export_text.show_cut(done, watch.seconds, terminal)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.bundle_options import Media, WaitMedia
 from airgap_bundle.cli.cutting import VolumeSize, add_cutting, read_volume_size
 from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.kit import add_kit
@@ -172,14 +173,18 @@ def inspect(
         ),
     ],
     check: Annotated[bool, typer.Option("--check", help="Read every byte back and compare it.")] = False,
+    media: Media = None,
+    wait_media: WaitMedia = 0,
     *,
     terminal: Terminal,
 ) -> None:
     """Show what a bundle holds and who says to have signed it. Nothing of that is verified."""
     from airgap_bundle.cli.inspect_text import show_inspection
+    from airgap_bundle.cli.media import media_supply
     from airgap_bundle.transfer.inspection import inspect_bundle
 
-    show_inspection(inspect_bundle(bundle, check=check, report=terminal.report), terminal)
+    supply = media_supply(media, wait_media, terminal.report)
+    show_inspection(inspect_bundle(bundle, check=check, report=terminal.report, media=supply), terminal)
 
 
 add_kit(app)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.reader import UnverifiedHead
     from airgap_bundle.bundle.volumes.cutter import Placed
+    from airgap_bundle.bundle.volumes.supply import MediaSupply
     from airgap_bundle.bundle.volumes.table import VolumeEntry
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
@@ -60,9 +61,14 @@ def read_range(text: str) -> range | None:
 
 
 def cut_bundle(
-    bundle: str, volume_bytes: int, directories: Sequence[Path], only: range | None, report: Reporter
+    bundle: str,
+    volume_bytes: int,
+    directories: Sequence[Path],
+    only: range | None,
+    report: Reporter,
+    media: MediaSupply | None = None,
 ) -> Cut:
-    """Cut a bundle, a file or volumes of another size, into volumes in `directories`.
+    """Cut a bundle, a file or volumes of another size, into volumes in `directories`. All of it has to be in reach.
 
     1. The head, the length, and where it is cut already its volumes.
     2. Which volume goes where, before anything is written: each medium is filled in turn. `HostError` where they do
@@ -74,7 +80,7 @@ def cut_bundle(
         raise UsageError(
             "AB-USAGE-VOLUME-SIZE", "a stream has no name for its volumes", hint="save it to a file, and cut that"
         )
-    with open_bundle(bundle) as opened:
+    with open_bundle(bundle, media=media) as opened:
         # 1.
         medium = opened.medium
         name = Path(medium.name).name

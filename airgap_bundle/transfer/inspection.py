@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import Inventory, Item
     from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.bundle.volumes.supply import MediaSupply
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.transfer.access import Access
@@ -46,9 +47,16 @@ class Inspection:
     checked: bool
 
 
-def inspect_bundle(bundle: Path | str, *, check: bool, report: Reporter, access: Access | None = None) -> Inspection:
+def inspect_bundle(
+    bundle: Path | str,
+    *,
+    check: bool,
+    report: Reporter,
+    access: Access | None = None,
+    media: MediaSupply | None = None,
+) -> Inspection:
     """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input."""
-    with open_bundle(str(bundle), access) as opened:
+    with open_bundle(str(bundle), access, media=media) as opened:
         medium = opened.medium
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)

@@ -39,12 +39,17 @@ class OpenedBundle:
 
 
 @contextmanager
-def open_bundle(bundle: str, access: Access | None = None) -> Iterator[OpenedBundle]:
+def open_bundle(
+    bundle: str, access: Access | None = None, *, media: MediaSupply | None = None
+) -> Iterator[OpenedBundle]:
     """Open what BUNDLE names, and let go of it at the end. Without `access` nothing on another machine is asked.
+
+    `media` is where further volumes come from; `access` says so too.
 
     `UsageError` for what cannot be meant: nothing there, a terminal, a kind of address that is not read.
     """
-    with _open(bundle, access) as opened:
+    supply = media or (access.media if access is not None else MediaSupply())
+    with _open(bundle, access, supply) as opened:
         if access is None or access.signatures is None:
             yield opened
         else:
@@ -53,7 +58,7 @@ def open_bundle(bundle: str, access: Access | None = None) -> Iterator[OpenedBun
 
 
 @contextmanager
-def _open(bundle: str, access: Access | None) -> Iterator[OpenedBundle]:
+def _open(bundle: str, access: Access | None, supply: MediaSupply) -> Iterator[OpenedBundle]:
     is_elsewhere = bundle == STANDARD_INPUT or is_address(bundle)
     if is_elsewhere and access is not None and (access.media.directories or access.media.wait_seconds):
         raise UsageError(
@@ -76,7 +81,7 @@ def _open(bundle: str, access: Access | None) -> Iterator[OpenedBundle]:
         with open_remote(bundle, access) as remote:
             yield OpenedBundle(medium=remote)
         return
-    places = find_places(bundle, access.media if access is not None else MediaSupply())
+    places = find_places(bundle, supply)
     if places is not None:
         with open_volumes(places) as volumes:
             yield OpenedBundle(medium=volumes.medium, read_beside=volumes.read_beside)
