@@ -83,7 +83,7 @@ def test_an_overlay_can_be_checked_alone(tmp_path: Path) -> None:
     path.write_bytes(overlay("images: [redis:8]\nfiles: [{path: none}]"))
     alone = load_manifest_or_overlay(path)
     assert isinstance(alone, Overlay)
-    assert [finding.code for finding in check_overlay(alone)] == ["AGM003", "AGM012"]
+    assert [finding.code for finding in check_overlay(alone)] == ["AGM003"]
 
 
 def test_what_says_that_it_is_a_manifest_is_read_as_one(tmp_path: Path) -> None:
@@ -94,3 +94,8 @@ def test_what_says_that_it_is_a_manifest_is_read_as_one(tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
         load_manifest_or_overlay(path)
     assert caught.value.code == "AB-MANIFEST-INVALID"
+
+
+def test_paths_of_an_overlay_alone_are_left_to_the_check_with_its_manifest() -> None:
+    alone = parse_overlay(overlay("files: [{path: customers/north.lic}]"), "customers/north.yaml")
+    assert check_overlay(alone) == ()
