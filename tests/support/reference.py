@@ -38,7 +38,15 @@ _STATUS_TITLES = {
 }
 _CLASSES = {name: one.exit_status for name, one in vars(errors).items() if hasattr(one, "exit_status")}
 # What goes through a function or a table on its way to the class of its error.
-_FAMILIES = {"AB-BUG": 70, "AB-INTERRUPTED": 130, "AB-NETWORK-": 5, "AB-REGISTRY-": 5, "AB-TRUST-": 3, "AB-BUNDLE-": 4}
+_FAMILIES = {
+    "AB-BUG": 70,
+    "AB-INTERRUPTED": 130,
+    "AB-TRUST-": 3,
+    "AB-BUNDLE-": 4,
+    "AB-NETWORK-": 5,
+    "AB-REGISTRY-": 5,
+    "AB-URL-": 5,
+}
 _COMMANDS_ABOUT = (
     "Data goes to standard output, talk and progress to standard error. Every command takes `--format` (`text` or "
     "`json`, some more), `--quiet`, `--verbose`, `--debug` and `--help`. An option with a variable in brackets can "
