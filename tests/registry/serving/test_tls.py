@@ -111,13 +111,12 @@ def test_who_speaks_plain_http_is_told(server: RegistryServer) -> None:
 def test_what_is_no_handshake_ends_the_connection_and_nothing_else(
     server: RegistryServer, trusted: Authority, first: bytes
 ) -> None:
-    with socket.create_connection((server.host, server.port), timeout=10) as sock:
-        # It may have hung up before we have.
-        with contextlib.suppress(OSError):
-            sock.sendall(first)
-            sock.shutdown(socket.SHUT_WR)
-            while sock.recv(65536):
-                pass
+    # It may have hung up before we have.
+    with socket.create_connection((server.host, server.port), timeout=10) as sock, contextlib.suppress(OSError):
+        sock.sendall(first)
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
     with closing(connect(server, trusted)) as connection:
         assert ask(connection, "GET", "/v2/")[0] == 200
 
