@@ -14,7 +14,7 @@ _EXAMPLES = """
 airgap-import relocate --for containerd -o out/
 airgap-import relocate --for helm --for k3s -o out/ \\
   --ca-file /etc/ssl/internal-ca.crt
-airgap-import relocate acme-1763800000-0123456789ab-01234567 --for compose -o .
+airgap-import relocate receipt.json --for compose -o .
 airgap-import explain relocation
 """
 

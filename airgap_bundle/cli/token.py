@@ -36,7 +36,7 @@ class Consumer(StrEnum):
 
 def add_token(app: typer.Typer) -> None:
     """Add the group to `airgap-import`."""
-    group = frame.add_group(app, "token", "Logins for the registry: short-lived tokens, issued and verified offline.")
+    group = frame.add_group(app, "token", "Logins for the registry, offline.")
     for name, examples, body in _COMMANDS:
         frame.command(group, name, examples=examples)(body)
 
@@ -45,7 +45,7 @@ def _issue(
     name: Name,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", metavar="PATTERN:ACTION,…", help="What it may do: pull, push, delete; repeatable."),
+        typer.Option("--scope", metavar="PATTERN:ACTION[,ACTION]", help="What it may do: pull, push, delete; repeatable."),
     ] = None,
     service: Annotated[
         list[str] | None,

@@ -18,11 +18,11 @@ from support.trip import Trip, keys, make_trip, run
 
 from airgap_bundle.connected.chart_package import CHART_LAYER, PROVENANCE_LAYER, read_chart
 from airgap_bundle.connected.helmignore import ignore_rule
-from airgap_bundle.trust.provenance import parse_provenance
 from airgap_bundle.core.content import BytesSource
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import HELM_CONFIG
 from airgap_bundle.manifest.lock import parse_lock
+from airgap_bundle.trust.provenance import parse_provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
