@@ -12,6 +12,7 @@ from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.cli.inside import add_inside
 from airgap_bundle.cli.policy import add_policy
 from airgap_bundle.cli.relocate import add_relocate
+from airgap_bundle.cli.report import add_report
 from airgap_bundle.cli.serve import add_serve
 from airgap_bundle.cli.token import add_token
 from airgap_bundle.core.errors import AirgapError
@@ -273,6 +274,7 @@ add_serve(app)
 add_collect(app)
 add_inside(app)
 add_relocate(app)
+add_report(app)
 add_token(app)
 add_explain(app)
 

@@ -197,6 +197,7 @@ def _drift(
     """
     from airgap_bundle.boundary.inside import named_places, open_inside
     from airgap_bundle.boundary.reconcile import find_drift
+    from airgap_bundle.boundary.reporting.drift_kept import keep_drift
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -209,6 +210,7 @@ def _drift(
     )
     with open_inside(request, terminal.report) as inside:
         report = find_drift(inside, named_places(inside.ledger, product, dest), deep=deep)
+        keep_drift(inside.state, report, at=inside.now(), deep=deep, tell=terminal.report)
     return inside_text.show_drift(report, terminal)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airgap_bundle.cli import frame
+from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.groups import option_group
 from airgap_bundle.cli.token_serving import Tokens, check_combination
 from airgap_bundle.core.errors import InvalidValueError, UsageError
@@ -193,13 +193,15 @@ def serve(
         LogFormat,
         typer.Option("--log-format", envvar="AIRGAP_LOG_FORMAT", help="The line for each request, on standard error."),
     ] = LogFormat.TEXT,
+    policy: options.PolicyFile = None,
     terminal: Terminal,
 ) -> None:
     """Serve an OCI registry on a directory, until Ctrl-C. Read-only unless it is told otherwise.
 
-    With ?ns=HOST it is a mirror of every host that was imported. /healthz and /metrics are for those who watch it.
+    With ?ns=HOST it is a mirror of every host that was imported. /healthz and /metrics are for those who watch it, and
+    / is the page that report writes, for those who may list everything.
     """
-    from airgap_bundle.cli import serve_text, token_counter
+    from airgap_bundle.cli import report_page, serve_text, token_counter
     from airgap_bundle.registry import server
     from airgap_bundle.registry.serving.limits import Limits
 
@@ -207,12 +209,13 @@ def serve(
     check_combination(tokens, others=bool(users.htpasswd or users.anonymous_pull or users.pushers().rules))
     with token_counter.token_counter(tokens, is_tls=files is not None, address=lambda: running.address) as counter:
         doorkeeper = admission(users, files) if counter is None else counter.admission
+        pages = report_page.report_pages(lambda: running.registry.storage, tokens.state, policy)
         running = server.RegistryServer(
             directory,
             listen,
             allow_push=users.pushers().any_rule,
             admission=doorkeeper,
-            pages=None if counter is None else counter.pages,
+            pages=pages if counter is None else {**pages, **counter.pages},
             tls=files,
             without_tls=tls.without_tls,
             without_login=users.without_login,
