@@ -80,12 +80,12 @@ class System:
         """What travels."""
         return self.outside / f"{self.name}.yaml"
 
-    def put_images(self, *references: str) -> None:
-        """Let images be there for two platforms; versions of one repository share a layer."""
+    def put_images(self, *references: str, size: int = _LAYER_BYTES) -> None:
+        """Let images be there for two platforms, with layers of this size; versions of a repository share one."""
         for reference in references:
             host, _, rest = reference.partition("/")
             repository, _, tag = rest.rpartition(":")
-            content = multi_arch_image(reference, _PLATFORMS, base=f"{host}/{repository}", size=_LAYER_BYTES)
+            content = multi_arch_image(reference, _PLATFORMS, base=f"{host}/{repository}", size=size)
             content.push_to(self.trip.source.registry, f"{_component(host)}/{repository}", tag)
             self.images[reference] = content
         self._set_mirrors()
