@@ -149,21 +149,25 @@ def attestation(subject: Document) -> ImageContent:
     return _manifest(seed, config=(OCI_CONFIG, _json(config, seed)), layers=[(IN_TOTO, statement, note)])
 
 
-def helm_chart(name: str = "acme", version: str = "1.2.3", *, image: str = "registry.example/acme:1") -> ImageContent:
-    """A chart as `helm push` stores it: its Chart.yaml as the config, the packed chart as the only layer."""
+def helm_chart(
+    name: str = "acme",
+    version: str = "1.2.3",
+    *,
+    image: str = "registry.example/acme:1",
+    files: Mapping[str, bytes] | None = None,
+) -> ImageContent:
+    """A chart as `helm push` stores it: its Chart.yaml as the config, the packed chart as the only layer.
+
+    `files` are its values and templates, by their paths in the chart, instead of a pod with one image.
+    """
     meta = {"apiVersion": "v2", "name": name, "version": version, "type": "application", "appVersion": "1"}
     chart = "".join(f"{key}: {json.dumps(value)}\n" for key, value in meta.items())
     template = (
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n"
         "spec:\n  containers:\n    - name: main\n      image: {{ .Values.image }}\n"
     )
-    packed = pack(
-        {
-            f"{name}/Chart.yaml": chart.encode(),
-            f"{name}/values.yaml": f"image: {image}\n".encode(),
-            f"{name}/templates/pod.yaml": template.encode(),
-        }
-    )
+    rest = files or {"values.yaml": f"image: {image}\n".encode(), "templates/pod.yaml": template.encode()}
+    packed = pack({f"{name}/{path}": data for path, data in {"Chart.yaml": chart.encode(), **rest}.items()})
     return _manifest(
         f"chart {name} {version}",
         config=(HELM_CONFIG, _json(meta, f"chart {name}")),
