@@ -62,14 +62,14 @@ class Locking:
     refresh: Refresh = Refresh()
 
     def run(self, now: dt.datetime) -> Lock:
-        """The lock as of `now`; the earlier one, unchanged, where nothing else has changed.
+        """The lock as of `now`; the earlier one, unchanged, where nothing else has changed and it still has time.
 
         1. Refuse what this version cannot carry, before anything is asked.
         2. Keep what the earlier lock has and nobody wants anew; resolve the rest in parallel; look at local files.
            Where a `verify` rule is about an entry its signature is checked, kept or not.
         3. Look for the images that charts and workloads need (`brought`), and resolve them likewise.
         4. Refuse two items for one name.
-        5. Time and sequence move on only if something else did.
+        5. Time and sequence move on only if something else did, or the earlier lock nears its end.
         """
         self._refuse_unsupported()
         self._check_refresh()
@@ -209,14 +209,15 @@ class Locking:
             items=items,
         )
         earlier = self.earlier
-        if earlier is not None and earlier == replace(
+        if earlier is None or earlier.is_ending(moment):
+            return lock
+        same = replace(
             lock,
             created=earlier.created,
             sequence=earlier.sequence,
             expires=earlier.created + lifetime if lifetime else 0,
-        ):
-            return earlier
-        return lock
+        )
+        return earlier if earlier == same else lock
 
     def _refuse_unsupported(self) -> None:
         """What this version cannot carry is refused by name, never left out silently."""

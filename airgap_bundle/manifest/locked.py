@@ -32,6 +32,8 @@ FILE_MEDIA_TYPE = "application/octet-stream"
 DIRECTORY_MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar"
 # A chart's package and its provenance file.
 MAX_PARTS = 2
+# Two weeks are what a medium, an approval and a courier take; of a short life, the last quarter.
+MAX_ENDING_SECONDS = 14 * 24 * 3600
 
 
 def _check_text(text: str, what: str) -> None:
@@ -203,7 +205,7 @@ class Lock:
     """A manifest resolved. `created` and `expires` are seconds since 1970 (`expires` 0: never).
 
     `manifest_digest` is `Manifest.digest` of the manifest, with the overlay if there was one. `sequence` rises with
-    each new lock; `created` and `sequence` change only when something else does.
+    each new lock; `created` and `sequence` change only when something else does, or when the lock nears its end.
     """
 
     name: str
@@ -234,6 +236,11 @@ class Lock:
                 raise InvalidValueError(f"the {item.kind} {item.source} is there twice")
         object.__setattr__(self, "items", items)
         object.__setattr__(self, "audience", tuple(sorted(self.audience)))
+
+    def is_ending(self, now: int) -> bool:
+        """Whether at `now` (seconds since 1970) it has expired or soon will: what it builds may come too late."""
+        ending = min(MAX_ENDING_SECONDS, (self.expires - self.created) // 4)
+        return 0 < self.expires <= now + ending
 
 
 def _item_order(item: LockedItem) -> tuple[str, str, str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,26 @@ def test_an_unchanged_manifest_leaves_the_lock_as_it_is(trip: Trip) -> None:
     again = locked(trip)
     assert (again["changed"], again["sequence"]) == (False, first["sequence"])
     assert lock_text(trip) == before
+
+
+@pytest.mark.parametrize(("days", "status"), [(75, 0), (80, 1), (91, 1)])
+def test_a_lock_that_nears_its_end_is_told_and_made_anew_with_what_it_holds(trip: Trip, days: int, status: int) -> None:
+    reference, _ = two_images(trip)
+    trip.manifest_of_images(reference, more=("expires: 90d",))
+    locked(trip)
+    file, then = trip.path / "acme.lock.yaml", dt.datetime.now(dt.UTC) - dt.timedelta(days=days)
+    times = {"created": then, "expires": then + dt.timedelta(days=90)}
+    older = lock_text(trip)
+    for key, moment in times.items():
+        older = re.sub(f"^{key}: .*$", f"{key}: '{moment:%Y-%m-%dT%H:%M:%SZ}'", older, flags=re.MULTILINE)
+    file.write_text(older)
+    said = run("airgap-manifest", "check", "--strict", trip.path / "acme.yaml")
+    assert (said.status, "AGM010" in said.text) == (status, bool(status)), said.text
+    held = digests(trip)
+    locked(trip)
+    assert digests(trip) == held
+    assert (lock_text(trip) != older) == bool(status)
+    assert run("airgap-manifest", "check", "--strict", trip.path / "acme.yaml").status == 0
 
 
 def test_a_comment_in_the_manifest_keeps_the_digests_in_a_new_lock(trip: Trip) -> None:

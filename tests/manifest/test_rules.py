@@ -108,12 +108,24 @@ def test_a_stale_lock_is_an_error() -> None:
     assert [(f.code, f.severity) for f in findings] == [("AGM011", Severity.ERROR)]
 
 
-def test_an_expired_lock_is_an_error_once_the_clock_is_asked() -> None:
+def test_an_expired_lock_is_an_error_and_one_near_its_end_a_warning_once_the_clock_is_asked() -> None:
     wanted = manifest("images: [a.example/b:1]")
-    assert check_manifest(wanted, lock=lock(wanted, expires=2000)) == ()
-    assert check_manifest(wanted, lock=lock(wanted, expires=2000), now=1999) == ()
-    findings = check_manifest(wanted, lock=lock(wanted, expires=2000), now=2000)
-    assert [(f.code, f.severity) for f in findings] == [("AGM010", Severity.ERROR)]
+
+    def found(created: int, expires: int, now: int | None) -> list[Severity]:
+        findings = check_manifest(wanted, lock=lock(wanted, created=created, expires=expires), now=now)
+        assert {finding.code for finding in findings} <= {"AGM010"}
+        return [finding.severity for finding in findings]
+
+    assert found(1000, 2000, None) == []
+    # The last quarter of a short life.
+    assert found(1000, 2000, 1749) == []
+    assert found(1000, 2000, 1750) == found(1000, 2000, 1999) == [Severity.WARNING]
+    assert found(1000, 2000, 2000) == [Severity.ERROR]
+    # The last two weeks of a long one, and never where there is no end.
+    year, day = 365 * 86400, 86400
+    assert found(0, year, year - 15 * day) == []
+    assert found(0, year, year - 14 * day) == [Severity.WARNING]
+    assert found(1000, 0, 2**33) == []
 
 
 def test_file_names_are_compared_without_case_and_none_is_the_directory_of_another(tmp_path: Path) -> None:

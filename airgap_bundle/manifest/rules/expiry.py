@@ -1,4 +1,4 @@
-"""AGM010: a bundle that would be too old before it is used."""
+"""AGM010: a bundle that would be too old before it is used, or soon will be."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ def _check(context: Context) -> Iterator[Problem]:
     if 0 < manifest.expires_seconds < MIN_EXPIRES_SECONDS:
         message = f"expires {manifest.expires_seconds // 3600} hours after locking, before a medium is carried inside"
         yield Problem(place=manifest.place, where="expires", message=message, hint="such as 90d")
-    if lock is not None and context.now is not None and 0 < lock.expires <= context.now:
-        message = f"the lock expired on {timestamp_text(lock.expires)}; what is built from it is refused inside"
-        hint = "run: airgap-manifest lock"
+    if lock is None or context.now is None or not lock.is_ending(context.now):
+        return
+    end, hint = timestamp_text(lock.expires), "run: airgap-manifest lock"
+    if lock.expires <= context.now:
+        message = f"the lock expired on {end}; what is built from it is refused inside"
         yield Problem(place=manifest.place, where="expires", message=message, hint=hint, severity=Severity.ERROR)
+    else:
+        message = f"the lock expires on {end}; what is built from it may come too late"
+        yield Problem(place=manifest.place, where="expires", message=message, hint=hint)
 
 
 RULE = Rule(code="AGM010", title="Expired or nearly so", severity=Severity.WARNING, check=_check)
