@@ -35,6 +35,7 @@ DOCUMENTS = sorted(
         CHANGES / "README.md",
         *(ROOT / ".github").rglob("*.md"),
         *PACKAGE.glob("*/FORMAT.md"),
+        *PACKAGE.glob("guides/*.md"),
         *(ROOT / "examples").rglob("*.md"),
         *(ROOT / "manifests").rglob("*.md"),
     )

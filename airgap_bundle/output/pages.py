@@ -39,9 +39,14 @@ def page_for_terminal(text: str, width: int) -> str:
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Runs of lines of one kind: code with its fences, rows of a table, what can be filled, and all else."""
+    """Runs of lines of one kind: code with its fences, rows of a table, what can be filled, and all else.
+
+    Comments, which are for whoever edits the page, are left out.
+    """
     kind, block, in_code = "", list[str](), False
     for line in lines:
+        if line.startswith("<!--"):
+            continue
         fence = line.startswith(_FENCE)
         new = "code" if fence or in_code else "table" if line.startswith("|") else _kind_of_text(line)
         # A list item begins a block of its own.

@@ -55,6 +55,10 @@ def test_a_header_without_words_is_left_out() -> None:
     assert page_for_terminal("| | |\n|---|---|\n| a | b |", 80) == "a  b"
 
 
+def test_comments_for_editors_are_not_shown() -> None:
+    assert page_for_terminal("a\n\n<!-- here -->\n| b | c |\n", 80) == "a\n\nb  c"
+
+
 def test_nobody_has_to_read_very_long_lines() -> None:
     text = "word " * 100
     assert page_for_terminal(text, 300).splitlines() == textwrap.wrap(text, 90)
