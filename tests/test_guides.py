@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.images import multi_arch_image
 from support.keys import GnuPgHome, gnupg_home
 from support.registries import embedded_registry
 
@@ -62,6 +63,31 @@ files:
   - {path: acme.lic, as: licences/acme.lic}
 """
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.tools("bash", "gpg", "gpgv")
+def test_five_minutes_by_hand_end_with_a_verified_push(tmp_path: Path) -> None:
+    """The two blocks of README, with a registry on loopback in the place of Docker Hub."""
+    script = "".join(text for kind, text in BLOCK.findall((ROOT / "README.md").read_text()) if kind == "sh")
+    with embedded_registry(tmp_path / "source") as source:
+        multi_arch_image("busybox").push_to(source.registry, "library/busybox", "1.37.0")
+        done = subprocess.run(
+            ["bash", "-c", f"set -euo pipefail\n{script}\ngpgconf --kill all; rm -r $GNUPGHOME"],
+            cwd=tmp_path,
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "HOME": str(tmp_path),
+                "AIRGAP_MIRROR": f"docker.io={source.address}",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
+    assert "hello 1.0.0 is current in dir:" in done.stdout
 
 
 def blocks(topic: str, language: str) -> list[str]:
