@@ -11,7 +11,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.preflight import is_refusal
 from airgap_bundle.boundary.receipt_json import (
     EMPTY_CONFIG,
     MAX_RECEIPT_BYTES,
@@ -19,6 +18,7 @@ from airgap_bundle.boundary.receipt_json import (
     receipt_artifact,
     receipt_repository,
 )
+from airgap_bundle.boundary.refusals import is_refusal
 from airgap_bundle.core.content import BytesSource, copy_verified, new_buffer
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.transfer.plan import join_repository

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.preflight import is_refusal, refusal
+from airgap_bundle.boundary.refusals import is_refusal, refusal
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.transfer.plan import PushPlan, TagMove, needs, plan_blobs
 from airgap_bundle.transfer.scheduler import Cancellation, run_all

@@ -19,7 +19,7 @@ _MAX_BYTES = 8 * 1024
 
 
 class UnfinishedUploads:
-    """Fulfils `registry.upload_sessions.UploadMemory`. The directory is made when there is something to keep."""
+    """Fulfils `registry.abilities.UploadMemory`. The directory is made when there is something to keep."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -7,7 +7,7 @@ from airgap_bundle.output.terminal import Terminal
 from airgap_bundle.registry.serving.listening import is_loopback
 
 if TYPE_CHECKING:
-    from airgap_bundle.cli.serve import Users
+    from airgap_bundle.cli.serve_options import Users
     from airgap_bundle.cli.token_serving import Tokens
     from airgap_bundle.registry.server import RegistryServer
 

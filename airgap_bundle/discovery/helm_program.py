@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airgap_bundle.discovery import archive, rendering
+from airgap_bundle.discovery import archive, helm_needs
 from airgap_bundle.discovery.helm_child import MEMORY_BYTES, OUTPUT_BYTES, failed_template
 from airgap_bundle.discovery.plain import plain_values
 from airgap_bundle.discovery.sweep import RenderError, Sweep, sweep
@@ -41,9 +41,9 @@ def render(program: str, chart: Chart, values: Sequence[str], seconds: float, *,
         renderer = ProgramRenderer(program, chart, values, Path(home))
         return sweep(
             renderer,
-            rendering.template_sources(chart),
+            helm_needs.template_sources(chart),
             seconds=seconds,
-            absent=rendering.absent_values(chart),
+            absent=helm_needs.absent_values(chart),
             only_base=only_base,
         )
 
@@ -53,7 +53,7 @@ class ProgramRenderer:
 
     def __init__(self, program: str, chart: Chart, values: Sequence[str], home: Path) -> None:
         self._command = [*_without_network(), program, "template", "release"]
-        self._files = rendering.needed_files(chart)
+        self._files = helm_needs.needed_files(chart)
         self._archive = home / "chart.tgz"
         self._archive.write_bytes(archive.pack(self._files, chart.name))
         self._name = chart.name
@@ -80,12 +80,12 @@ class ProgramRenderer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
-                env=rendering.bare_environment(str(self._home)),
+                env=helm_needs.bare_environment(str(self._home)),
                 cwd=self._home,
                 start_new_session=True,
                 preexec_fn=_limit,  # noqa: PLW1509 - it only sets limits, and takes no lock
             )
-            status = rendering.wait(process, _ONE_SECONDS)
+            status = helm_needs.wait(process, _ONE_SECONDS)
             output.seek(0)
             errors.seek(0)
             if status != 0:

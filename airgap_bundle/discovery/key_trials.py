@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.core.errors import InvalidValueError
-from airgap_bundle.discovery import key_marks, rendering
+from airgap_bundle.discovery import helm_needs, key_marks, rendering
 from airgap_bundle.discovery.helm_program import coalesced
 from airgap_bundle.discovery.key_marks import Mark
 from airgap_bundle.discovery.plain import plain_values
@@ -57,7 +57,7 @@ def find_settings(chart: Chart, values: Sequence[str], known: Collection[Referen
     for text in values:
         for document in parse_stream(text, "values").documents[:1]:
             seen = merged(seen, plain_values(document))
-    sources = rendering.template_sources(chart)
+    sources = helm_needs.template_sources(chart)
     images = {one.reference for one in asked} | set(known)
     trial = _Trial(chart, values, seen, own, [_Entry(one) for one in candidates(seen, sources, images)])
     if base is not None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import airgap_bundle
 from airgap_bundle.discovery import helm_child, helm_program
+from airgap_bundle.discovery.helm_needs import absent_values, bare_environment, needed_files, template_sources, wait
 from airgap_bundle.discovery.sweep import Rendered, Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airgap_bundle.discovery.chart import Chart
-    from airgap_bundle.discovery.values import Keys
 
 # What the sweep of one chart may take. The largest public ones take 20 seconds; what was not tried is reported.
 SWEEP_SECONDS = 60.0
 # Loading the library, and writing the answer.
 _GRACE_SECONDS = 20.0
-_UNREAD = re.compile(r"(?:^|^charts/[^/]+/|/charts/[^/]+/)(?:crds|ci|tests|changelog)/|^[^/]*\.md$|/[^/]*\.md$")
 
 
 def can_render() -> bool:
@@ -50,29 +47,6 @@ def render(
     if program is not None:
         return helm_program.render(program, chart, values, seconds, only_base=only_base)
     return None
-
-
-def needed_files(chart: Chart) -> dict[str, bytes]:
-    """The files that rendering reads: schemas of custom resources and prose only take time, at each of 300 loadings."""
-    return {name: raw for name, raw in chart.whole.items() if _UNREAD.search(name) is None}
-
-
-def template_sources(chart: Chart, keys: Keys = ()) -> list[tuple[Keys, str]]:
-    """Every template with the path of the values that it sees."""
-    sources = [(keys, text) for text in chart.templates.values()]
-    for subchart in chart.subcharts:
-        names = [one.alias or one.name for one in chart.dependencies if one.name == subchart.name] or [subchart.name]
-        for name in names:
-            sources += template_sources(subchart, (*keys, name))
-    return sources
-
-
-def absent_values(chart: Chart, keys: Keys = ()) -> list[Keys]:
-    """The paths of values for dependencies that are declared and not there."""
-    paths = [(*keys, one.alias or one.name) for one in chart.missing]
-    for subchart in chart.subcharts:
-        paths += absent_values(subchart, (*keys, subchart.name))
-    return paths
 
 
 def _library_directory() -> str | None:
@@ -108,37 +82,6 @@ def _in_child(directory: str, chart: Chart, values: Sequence[str], seconds: floa
             return Sweep(trouble=_ending(status))
         answer.seek(0)
         return _read(answer.read(helm_child.OUTPUT_BYTES + 1))
-
-
-def bare_environment(home: str) -> dict[str, str]:
-    """An environment without anybody's secrets, in which every proxy leads nowhere."""
-    nowhere = "http://127.0.0.1:9"
-    return {
-        "HOME": home,
-        "TMPDIR": home,
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "HTTP_PROXY": nowhere,
-        "HTTPS_PROXY": nowhere,
-        "http_proxy": nowhere,
-        "https_proxy": nowhere,
-        "NO_PROXY": "",
-        # Go collects its garbage seldom while there is room, and in time instead of running into the limit.
-        "GOGC": "400",
-        "GOMEMLIMIT": "1GiB",
-    }
-
-
-def wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
-    """The exit status; None where it had to be killed, with everything that it started."""
-    try:
-        return process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _ending(status: int | None) -> str:

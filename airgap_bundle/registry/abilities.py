@@ -126,3 +126,19 @@ class Registry(ReadableRegistry, Protocol):
     def close(self) -> None:
         """Let go of every connection; the object is of no use afterwards."""
         ...
+
+
+class UploadMemory(Protocol):
+    """Remembers unfinished uploads beyond the end of the process. What it forgets only has to be sent again."""
+
+    def recall(self, name: str) -> str | None:
+        """What was kept under this name."""
+        ...
+
+    def keep(self, name: str, target: str) -> None:
+        """Keep it until it is forgotten."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """The upload is over."""
+        ...

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from airgap_bundle.registry.abilities import UploadMemory
     from airgap_bundle.registry.credentials import CredentialSource
-    from airgap_bundle.registry.upload_sessions import UploadMemory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError, RegistryError
 from airgap_bundle.registry.challenges import push
@@ -38,22 +38,6 @@ _BUSY_ATTEMPTS = 4
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,19})")
 _TARGET = re.compile(r"/[!-~]*")
 _COUNT = re.compile(r"[0-9]{1,12}")
-
-
-class UploadMemory(Protocol):
-    """Remembers unfinished uploads beyond the end of the process. What it forgets only has to be sent again."""
-
-    def recall(self, name: str) -> str | None:
-        """What was kept under this name."""
-        ...
-
-    def keep(self, name: str, target: str) -> None:
-        """Keep it until it is forgotten."""
-        ...
-
-    def forget(self, name: str) -> None:
-        """The upload is over."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

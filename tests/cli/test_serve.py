@@ -18,7 +18,7 @@ from support.passwords import write_users
 from support.tools import containerd, short_directory, tool
 from support.trip import run
 
-from airgap_bundle.cli.serve import spell_out
+from airgap_bundle.cli.serve_options import spell_out
 from airgap_bundle.registry.store import DirectoryRegistry
 
 if TYPE_CHECKING:

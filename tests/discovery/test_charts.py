@@ -9,7 +9,7 @@ import pytest
 from support.charts import chart_files, deployment, needs_helm, write_archive, write_chart
 
 from airgap_bundle.core.errors import DocumentError
-from airgap_bundle.discovery import charts, rendering
+from airgap_bundle.discovery import charts, helm_needs, rendering
 from airgap_bundle.discovery.archive import pack
 from airgap_bundle.discovery.chart import make_chart
 from airgap_bundle.discovery.charts import discover_archive, discover_chart, discover_files
@@ -124,7 +124,7 @@ def test_templates_below_tests_are_rendered_and_prose_and_schemas_are_not_needed
     files = chart_files({"tests/t.yaml": template}, "test: {enabled: false}")
     files |= {"crds/x.yaml": b"kind: [", "README.md": b"# app", "charts/sub/crds/y.yaml": b"", "ci/v.yaml": b""}
     assert listed(found(files)) == {"ghcr.io/acme/test:1": "switch"}
-    assert set(rendering.needed_files(make_chart(files))) == {"Chart.yaml", "values.yaml", "templates/tests/t.yaml"}
+    assert set(helm_needs.needed_files(make_chart(files))) == {"Chart.yaml", "values.yaml", "templates/tests/t.yaml"}
 
 
 @needs_helm
