@@ -270,7 +270,8 @@ class Receipt:
     are those of the import. `previous` is the id of the receipt that was in effect before it, or "". `publication` is
     there where the images were held first, `promotion` where they came from another registry inside. `upstream` has the
     signatures of publishers that the policy demanded. `content` has the
-    layers and files of everything that came in, sorted by path; receipts of earlier versions have none.
+    layers and files of everything that came in, sorted by path, and `expires` what the bundle says of its own end;
+    receipts of earlier versions have neither.
     """
 
     bundle_id: Digest
@@ -297,6 +298,7 @@ class Receipt:
     promotion: Promotion | None = None
     upstream: tuple[UpstreamVerdict, ...] = ()
     content: tuple[HeldBlobs, ...] = ()
+    expires: datetime | None = None
 
     def __post_init__(self) -> None:
         """Check what the parts do not check themselves."""
@@ -304,7 +306,7 @@ class Receipt:
         check_destination(self.destination)
         _check_number(sequence=self.sequence)
         _check_text(version=self.version, tool=self.tool, **{f"audience[{n}]": t for n, t in enumerate(self.audience)})
-        for moment in (self.created, self.started, self.finished):
+        for moment in (self.created, self.started, self.finished, self.expires or self.created):
             check_moment(moment)
         if self.previous:
             check_tag(self.previous)

@@ -121,6 +121,7 @@ def parse_receipt(raw: bytes) -> Receipt:
             promotion=fields.inner("promotion", _promotion) if fields.has("promotion") else None,
             upstream=fields.each("upstream", UpstreamVerdict.read) if fields.has("upstream") else (),
             content=fields.each("content", _held_blobs) if fields.has("content") else (),
+            expires=fields.moment("expires") if fields.has("expires") else None,
         )
     if named != receipt.id:
         raise InvalidValueError(f"the id {named[:160]!r} is not that of its content, {receipt.id}")
@@ -191,6 +192,8 @@ def _later_values(receipt: Receipt) -> Mapping[str, object]:
         found["upstream"] = [verdict.record for verdict in receipt.upstream]
     if receipt.content:
         found["content"] = [{"path": one.path, "blobs": one.blobs} for one in receipt.content]
+    if receipt.expires is not None:
+        found["expires"] = moment_text(receipt.expires)
     return found
 
 

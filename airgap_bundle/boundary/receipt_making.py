@@ -94,6 +94,7 @@ def make_receipt(
         ),
         previous=previous.id if previous else "",
         content=content_of(plan, destination.prefix),
+        expires=inventory.expires,
     )
 
 

@@ -78,7 +78,7 @@ def check_promotion(policy: Policy, receipt: Receipt, history: History, now: dat
     2. The signatures that the receipt names fill the roles that this policy asks for: found by their keys, as another
        policy may call people otherwise.
     3. Where it wants a hold, the receipt has been published after one, with the approvals of this policy's roles.
-    4. Audience and freshness, as for a bundle. (When it expires is not in a receipt; its age is.)
+    4. Audience and freshness, as for a bundle. (Its age is asked again, when it expires is not.)
     """
     # 1.
     entry = check_still_allowed(policy, receipt)

@@ -111,6 +111,7 @@ _receipts = st.builds(
         evidence=st.lists(st.builds(Evidence, name=_line, digest=_digest, size=_number), max_size=2).map(tuple),
         approvals=st.lists(_signed, max_size=2).map(tuple),
     ),
+    expires=st.none() | _moment,
     promotion=st.none() | st.builds(Promotion, destination=st.just("staging.internal/a"), receipt=_tag, digest=_digest),
     content=st.lists(
         st.builds(

@@ -30,6 +30,7 @@ def as_import(receipt: Receipt, standing: Standing) -> Import:
         bytes=sum(sum(one.blobs.values()) for one in receipt.content),
         bytes_sent=receipt.totals.bytes_sent,
         policy_version=receipt.policy.version,
+        expires=receipt.expires,
         published=receipt.publication.at if receipt.publication else None,
         approvals=tuple(one.signer for one in receipt.publication.approvals) if receipt.publication else (),
         promoted_from=receipt.promotion.destination if receipt.promotion else "",

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from airgap_bundle.core.inside_report import Ending, InsideReport
 
-# What is said of an end, before and after it.
+# What ends is called, and what is said of it before and afterwards.
 ENDING_WORDS = {
-    Ends.SIGNER: "Signer",
-    Ends.KEY: "Signing key",
-    Ends.BUNDLE: "Bundle expires",
-    Ends.AGE: "Bundle is too old",
-    Ends.LOGIN: "Login",
+    Ends.SIGNER: ("Signer", "ends", "ended"),
+    Ends.KEY: ("Signing key of", "expires", "expired"),
+    Ends.BUNDLE: ("Bundle", "expires", "expired"),
+    Ends.AGE: ("Bundle", "gets too old for the policy", "got too old for the policy"),
+    Ends.LOGIN: ("Login", "ends", "ended"),
 }
-# So many are named; the sections have the rest.
-_NAMED = 5
+# So many lines are read; the sections have the rest.
+_MAX_LINES = 12
 
 
 def attention(report: InsideReport) -> Html:
@@ -33,6 +33,8 @@ def attention(report: InsideReport) -> Html:
         return element("div", paragraph("Nothing needs attention.", *_unasked(report)), class_="notice")
     lines = [element("li", element("strong", "Look now: ", class_="bad"), one) for one in bad]
     lines += [element("li", element("strong", "Note: ", class_="warn"), one) for one in warnings]
+    if len(lines) > _MAX_LINES:
+        lines[_MAX_LINES:] = [element("li", f"and {len(lines) - _MAX_LINES} more, in the sections below")]
     notes = [paragraph(*_unasked(report), kind="faint")] if _unasked(report) else []
     return element("div", element("ul", joined(lines)), *notes, class_="notice bad" if bad else "notice warn")
 
@@ -49,7 +51,6 @@ def _bad(report: InsideReport) -> Iterator[Html]:
     for one in report.unfinished:
         if not one.worker:
             yield _sentence("here", f"a {one.kind} began and did not end: ", one.product, f" ({one.started:%Y-%m-%d})")
-    yield from _ended(report, [one for one in report.endings if one.at <= report.made])
 
 
 def _warnings(report: InsideReport) -> Iterator[Html]:
@@ -57,19 +58,19 @@ def _warnings(report: InsideReport) -> Iterator[Html]:
         for one in place.waiting:
             words = " is held: it waits for publish" if one.standing is Standing.HELD else " came in only partially"
             yield _sentence("here", "", f"{one.product} {one.release}", words)
-    yield from _ended(report, [one for one in report.endings if report.made < one.at <= report.made + SOON])
+    for ending in report.endings:
+        if ending.at <= report.made + SOON and (ending.what is not Ends.LOGIN or ending.at > report.made):
+            yield _ending(ending, report)
     for one in report.imports:
         if one.standing is Standing.CURRENT and one.overrides:
             options = ", ".join(option for option, _ in one.overrides)
             yield _sentence("here", f"checks were set aside ({options}) for ", f"{one.product} {one.release}", "")
 
 
-def _ended(report: InsideReport, endings: list[Ending]) -> Iterator[Html]:
-    for one in endings[:_NAMED]:
-        words = f"{'ended' if one.at <= report.made else 'ends'} {distance(one.at, report.made)}"
-        yield _sentence("ends", f"{ENDING_WORDS[one.what].lower()}: ", one.name, f", {words}")
-    if len(endings) > _NAMED:
-        yield _link("ends", f"{len(endings) - _NAMED} more ends")
+def _ending(one: Ending, report: InsideReport) -> Html:
+    what, before, afterwards = ENDING_WORDS[one.what]
+    words = f" {afterwards if one.at <= report.made else before} {distance(one.at, report.made)}"
+    return _sentence("ends", f"{what.lower()} ", one.name, words)
 
 
 def _unasked(report: InsideReport) -> list[Html | str]:

@@ -38,8 +38,18 @@ def history_section(report: InsideReport) -> Html:
 
 def _months(months: tuple[Month, ...]) -> Html:
     most = max((one.imports for one in months), default=0)
-    rows = [(one.month, str(one.imports), size_text(one.bytes_sent), _bar(one.imports, most)) for one in months]
-    return table("months", rows, right=(0, 1, 2))
+    most_sent = max((one.bytes_sent for one in months), default=0)
+    rows = [
+        (
+            one.month,
+            str(one.imports),
+            _bar(one.imports, most),
+            size_text(one.bytes_sent),
+            _bar(one.bytes_sent, most_sent),
+        )
+        for one in months
+    ]
+    return table("months", rows, right=(0, 1, 3))
 
 
 def _bar(count: int, most: int) -> Html:

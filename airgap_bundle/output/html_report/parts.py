@@ -21,7 +21,7 @@ TABLES = {
     "endings": ("What", "Which", "When", ""),
     "refusals": ("When", "What", "Product", "Where", "Why"),
     "drifted": ("Repository", "What", "Which", "Expected", "Found"),
-    "months": ("Month", "Imports", "Sent", ""),
+    "months": ("Month", "Imports", "", "Sent", ""),
     "history": ("Ended", "Product", "Release", "Where", "Standing", "Signed by", "Receipt"),
     "logins": ("Name", "State", "May", "Until", "Last used"),
     "stored": ("Repository", "Tags"),

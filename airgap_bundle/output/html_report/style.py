@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# So narrow that they fit a phone as they are.
+_STAY_TABLES = frozenset({"months"})
 _BASE = """\
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--faint:#57606a;--line:#d0d7de;--card:#f6f8fa;
 --good:#116329;--bad:#a40e26;--warn:#7a4b00;--bar:#0550ae;--link:#0550ae}
@@ -40,16 +42,21 @@ dt{color:var(--faint)}dd{margin:0;min-width:0}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 caption{text-align:left;color:var(--faint);padding:.2rem 0}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
-th{font-weight:600;color:var(--faint)}
+th{font-weight:600;color:var(--faint);overflow-wrap:normal;min-width:3.6em}
+
 td.number{white-space:nowrap;font-variant-numeric:tabular-nums}
 svg{display:block;width:100%;min-width:3rem;height:.9rem}
 rect{fill:var(--bar)}
+.items th:first-child{min-width:5em}
+.months td{vertical-align:middle}
 details{margin:.5rem 0}
 summary{cursor:pointer;padding:.15rem 0}
 footer{margin-top:2rem;color:var(--faint);font-size:.9rem}
 @media (max-width:40rem){body{padding:.7rem}dl{grid-template-columns:1fr;gap:0}dd{margin:0 0 .4rem}
 thead{display:none}table,tbody,tr,td,caption{display:block}tr{padding:.4rem 0;border-bottom:1px solid var(--line)}
-td{border:0;padding:.05rem 0}td:empty{display:none}td::before{color:var(--faint)}}
+td{border:0;padding:.05rem 0}td:empty{display:none}td::before{color:var(--faint)}
+.months{display:table}.months thead{display:table-header-group}.months tbody{display:table-row-group}
+.months tr{display:table-row}.months td,.months td:empty{display:table-cell;padding-right:.6rem}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--faint:#444;--line:#999;--card:#fff;--good:#000;
 --bad:#000;--warn:#000;--bar:#444;--link:#000}body{max-width:none;padding:0;font-size:10pt}nav{display:none}
 tr,.card dl,.notice{break-inside:avoid}h2,h3{break-after:avoid}thead{display:table-header-group}
@@ -62,6 +69,7 @@ def style_sheet(tables: Mapping[str, Sequence[str]]) -> str:
     labels = "".join(
         f'.{kind} td:nth-child({number})::before{{content:"{header}: "}}'
         for kind, headers in tables.items()
+        if kind not in _STAY_TABLES
         for number, header in enumerate(headers, start=1)
         if header
     )

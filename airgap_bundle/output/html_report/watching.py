@@ -83,9 +83,10 @@ def endings_section(report: InsideReport) -> Html:
 
 def _ending_row(one: Ending, report: InsideReport) -> tuple[Html | str, ...]:
     kind = "bad" if one.at <= report.made else "warn" if one.at <= report.made + SOON else ""
-    words = distance(one.at, report.made)
+    what, before, afterwards = ENDING_WORDS[one.what]
+    words = f"{afterwards if one.at <= report.made else before} {distance(one.at, report.made)}"
     name = joined([foreign(one.name), text(" in "), code(one.destination)]) if one.destination else foreign(one.name)
-    return (ENDING_WORDS[one.what], name, when(one.at), element("span", words, class_=kind or False))
+    return (what, name, when(one.at), element("span", words, class_=kind or False))
 
 
 def trail_section(trail: Trail | None) -> Html:
