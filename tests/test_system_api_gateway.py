@@ -48,16 +48,11 @@ def is_inside(gateway: System, version: str) -> None:
         assert gateway.inside_digest(image) == gateway.images[image].digest
 
 
-def composed(gateway: System) -> dict[str, str]:
-    services = yaml.safe_load((gateway.inside / "relocation" / "compose.airgap.yaml").read_text())["services"]
-    return {name: service["image"] for name, service in services.items()}
-
-
 def names_inside(gateway: System, version: str) -> dict[str, str]:
     found = {}
     for image in images(version):
         name = image.rpartition("/")[2].partition(":")[0].replace("postgres", "database")
-        found[name] = f"{gateway.trip.inner.address}/{image}@{gateway.images[image].digest}"
+        found[name] = gateway.pinned(image)
     return found
 
 
@@ -75,14 +70,14 @@ def test_the_guide_can_be_followed_from_the_first_line_to_the_last(gateway: Syst
     walk.through("Inside: once")
     walk.through("Install")
     is_inside(gateway, "3.2.0")
-    assert composed(gateway) == names_inside(gateway, "3.2.0")
+    assert gateway.composed() == names_inside(gateway, "3.2.0")
     site = gateway.inside / "site"
     assert (site / "3.2.0/licence/gateway.lic").read_bytes() == (gateway.outside / "licence/gateway.lic").read_bytes()
 
     release(gateway, "3.2.0", "3.3.0")
     walk.through("Update by stick")
     is_inside(gateway, "3.3.0")
-    assert composed(gateway) == names_inside(gateway, "3.3.0")
+    assert gateway.composed() == names_inside(gateway, "3.3.0")
     delta, whole = (gateway.stick / f"api-gateway-{name}.tar" for name in ("3.3.0-delta", "3.2.0"))
     # The database travelled once, and so did what both versions share.
     assert delta.stat().st_size < whole.stat().st_size - 100_000
@@ -103,7 +98,7 @@ def test_the_guide_can_be_followed_from_the_first_line_to_the_last(gateway: Syst
     walk.through("Rollback")
     is_inside(gateway, "3.4.0")
     assert gateway.inside_digest(images("3.5.0")[2]) is None
-    assert composed(gateway) == names_inside(gateway, "3.4.0")
+    assert gateway.composed() == names_inside(gateway, "3.4.0")
 
     gateway.people(**{"quality-2": "second@gateway.example"})
     walk.through("Rotation of keys")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from support.trip import _APPS, Said, command_line, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pytest
 
@@ -63,11 +63,14 @@ def _commands(text: str) -> list[Command]:
 
 @dataclass(kw_only=True)
 class Walk:
-    """Someone who follows a guide. `places` says what names of the guide are here, as `registry.internal:5000`."""
+    """Someone who follows a guide. `places` says what names of the guide are here, as `registry.internal:5000`.
+
+    Where that is known only when the command is typed (the id of a receipt), it is a function.
+    """
 
     guide: Path
     sides: Mapping[str, Path]
-    places: dict[str, str]
+    places: dict[str, str | Callable[[], str]]
     monkeypatch: pytest.MonkeyPatch
     walked: set[str] = field(default_factory=set)
 
@@ -86,7 +89,8 @@ class Walk:
     def _type(self, command: Command) -> Said:
         text = command.text
         for name, here in self.places.items():
-            text = text.replace(name, here)
+            if name in text:
+                text = text.replace(name, here if isinstance(here, str) else here())
         if command.program in ELSEWHERE:
             return Said(status=0, out="", err="")
         self.monkeypatch.chdir(self.sides[command.side])

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from support.guide import Walk
 from support.images import multi_arch_image
 from support.trip import Trip, keys, make_trip, run
@@ -147,6 +148,24 @@ class System:
     def receipts(self) -> list[str]:
         """The ids of all receipts, by sequence."""
         return sorted(file.stem for file in (self.trip.state / "receipts").glob("*.json"))
+
+    def asked_by_chart(self, package: bytes, *values: Path) -> set[str]:
+        """The images that Helm makes of a chart with these values files."""
+        chart = self.trip.path / "asked" / "chart.tgz"
+        chart.parent.mkdir(exist_ok=True)
+        chart.write_bytes(package)
+        options = [option for file in values for option in ("-f", file)]
+        said = self.run("airgap-manifest", "discover", chart, *options, "--format", "json")
+        return {each["image"] for each in said.json["images"] if each["certainty"] == "rendered"}
+
+    def pinned(self, reference: str) -> str:
+        """How the inside names an image by tag and digest, where no map was given."""
+        return f"{self.trip.inner.address}/{reference}@{self.images[reference].digest}"
+
+    def composed(self) -> dict[str, str]:
+        """The image of each service, as `relocate --for compose` wrote it."""
+        services = yaml.safe_load((self.inside / "relocation" / "compose.airgap.yaml").read_text())["services"]
+        return {name: service["image"] for name, service in services.items()}
 
     def inside_digest(self, reference: str, server: RegistryServer | None = None) -> Digest | None:
         """What an image that is named like that outside is inside, where no map was given."""
