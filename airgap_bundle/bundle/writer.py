@@ -27,6 +27,9 @@ T = TypeVar("T")
 _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 # What a file system says that has no way to flush a directory, or a directory that may not be read.
 _CANNOT_FLUSH = {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM}
+# Given to the kernel at once. A newer one keeps what is written in pieces as large as it is given, and looks long for
+# free memory of 2 MiB in a row: 724 MB on ext4 cost 0.6 s of its time in pieces of 4 MiB, and 0.2 s in these.
+_WRITE_BYTES = 1024 * 1024
 # Each further one needs another process to publish or remove the file at that very moment.
 _OPEN_ATTEMPTS = 5
 # Enough that no file system keeps it in its records instead of in blocks, little enough to be written at once.
@@ -175,7 +178,7 @@ class PartialFile(GrowingFile):
         """Write all of the parts, one behind the other, from `offset` on."""
         pending = [memoryview(part) for part in parts if len(part)]
         while pending:
-            count = self._attempt(os.pwritev, self._fd, pending, offset)
+            count = self._attempt(os.pwritev, self._fd, _front(pending, _WRITE_BYTES), offset)
             offset += count
             while pending and count >= len(pending[0]):
                 count -= len(pending.pop(0))
@@ -226,6 +229,17 @@ class PartialFile(GrowingFile):
             return call(*args, **kwargs)
         except OSError as error:
             raise cannot_write(self.path, error) from error
+
+
+def _front(parts: list[memoryview], count: int) -> list[memoryview]:
+    """The first `count` bytes of the parts, or all of them."""
+    front = []
+    for part in parts:
+        front.append(part[:count])
+        count -= len(front[-1])
+        if not count:
+            break
+    return front
 
 
 def free_bytes(place: int | Path) -> int:

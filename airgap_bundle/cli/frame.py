@@ -5,6 +5,7 @@ A console script is an app from `make_app`, functions under `@command(app, …)`
 the rest. Everything that is raised becomes text, JSON and an exit status here and nowhere else.
 """
 
+import copy
 import functools
 import inspect
 import itertools
@@ -132,7 +133,8 @@ def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
     def parse_and_run() -> int:
         # Not standalone: what is raised comes here, and the result of the command is its exit status.
         try:
-            return int(typer.main.get_command(app).main(asked, prog_name=program, standalone_mode=False) or 0)
+            command = typer.main.get_command(_with_only(app, asked))
+            return int(command.main(asked, prog_name=program, standalone_mode=False) or 0)
         except SystemExit:
             # Typer's word for a reader who left while it wrote the help; 1 would mean that something was found.
             if failures.output_is_closed():
@@ -140,6 +142,20 @@ def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
             raise
 
     return guard(parse_and_run, Terminal(program, output_format=_asked_format(asked)), debug="--debug" in asked)
+
+
+def _with_only(app: typer.Typer, asked: Sequence[str]) -> typer.Typer:
+    """The app with nothing but the command that is asked for: typer builds each one, and most words ask for one."""
+    word = asked[0] if asked else ""
+    commands = [each for each in app.registered_commands if each.name == word]
+    groups_of = [
+        each for each in app.registered_groups if each.typer_instance and each.typer_instance.info.name == word
+    ]
+    if not commands and not groups_of:
+        return app  # help, completion, or a mistake: all the names are needed
+    only = copy.copy(app)
+    only.registered_commands, only.registered_groups = commands, groups_of
+    return only
 
 
 def guard(body: Callable[[], int | None], terminal: Terminal, *, debug: bool = False) -> int:

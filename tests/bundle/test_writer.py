@@ -71,6 +71,22 @@ def test_threads_write_side_by_side(out: Path) -> None:
         assert file.read_at(0, 9000) == b"".join(bytes([n]) * 1000 for n in range(8))
 
 
+def test_a_long_piece_is_given_to_the_kernel_in_short_ones_and_arrives_whole(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, given, real = os.urandom(2_500_001), [], os.pwritev
+
+    def watched(descriptor: int, parts: list[memoryview], offset: int) -> int:
+        given.append(sum(map(len, parts)))
+        return real(descriptor, parts, offset)
+
+    monkeypatch.setattr(os, "pwritev", watched)
+    with growing(out) as file:
+        file.write_at(100, b"h" * 512, data)
+        assert file.read_at(0, 3_000_000) == bytes(100) + b"h" * 512 + data
+    assert given == [1024 * 1024, 1024 * 1024, 2_500_513 - 2 * 1024 * 1024]
+
+
 def test_a_blob_of_no_bytes_gets_its_header(out: Path) -> None:
     extent = Extent(Digest.of(b""), 512, 0)
     with growing(out) as file:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 from support import sample_command
 from support.hostile import acting_characters
 from support.pseudoterminal import run_in_terminal, without_control
@@ -395,3 +396,16 @@ def test_a_terminal_that_cannot_redraw_gets_plain_lines(changes: dict[str, str])
     lines = [line for line in without_control(drawn) if line]
     assert lines[0] == "Fetching: 8 items, 8.0 MB"
     assert "\x1b[?25" not in drawn
+
+
+def test_only_the_command_that_is_asked_for_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    built, real = [], typer.main.get_command
+
+    def watched(app: typer.Typer) -> object:
+        built.append([each.name for each in app.registered_commands])
+        return real(app)
+
+    monkeypatch.setattr(typer.main, "get_command", watched)
+    run("act", "show")
+    run("nonsense")
+    assert built == [["act"], [each.name for each in sample_command.app.registered_commands]]
