@@ -163,7 +163,7 @@ def plan(
     connection: options.Connection,
     terminal: Terminal,
 ) -> None:
-    """Verify the head of a bundle and show what a push would do to the destination. Changes nothing there."""
+    """Check signatures and policy, and show what a push would do to the destination. Changes nothing there."""
     from airgap_bundle.boundary import importing
     from airgap_bundle.cli import import_text, requests
 

@@ -17,6 +17,7 @@ from airgap_bundle.output.tables import table
 from airgap_bundle.output.terminal import Terminal
 
 _LONGEST_QUOTE = 60
+_EXAMPLES = ("explain", "explain AB-TRUST-UNSIGNED", "explain boundary-admin")
 
 
 def page_codes() -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def add_explain(app: typer.Typer) -> None:
     @frame.command(
         app,
         "explain",
-        examples=f"{app.info.name} explain AB-BUG\n{app.info.name} explain relocation\n{app.info.name} explain",
+        examples="\n".join(f"{app.info.name} {words}" for words in _EXAMPLES),
     )
     def explain(
         code: Annotated[
@@ -72,7 +73,7 @@ def add_explain(app: typer.Typer) -> None:
         *,
         terminal: Terminal,
     ) -> None:
-        """Print the page of an error or a rule: what happened, why, and what to do. Or a guide on a topic."""
+        """Print a guide, or the page of an error or a rule: what happened, why, and what to do. Alone, list them."""
         topic = code.strip().lower()
         if topic in guide_topics():
             _show_guide(topic, terminal)

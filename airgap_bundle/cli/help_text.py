@@ -60,7 +60,8 @@ class Group(TyperGroup):
 
 def _write_kept(formatter: "HelpFormatter", heading: str, text: str | None) -> None:
     """Paragraphs under a heading; a backspace alone on a line keeps the lines of the paragraph as they are."""
-    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    # With a line feed in front, the first line counts for the margin too: a continued command stays indented.
+    paragraphs = inspect.cleandoc(f"\n{text or ''}").split("\n\n")
     if any(paragraphs):
         with formatter.section(heading):
             formatter.write_text("\n\n".join(f"\b\n{paragraph}" for paragraph in paragraphs))

@@ -103,7 +103,12 @@ def _rollback(
     product: Product,
     to: Annotated[
         str,
-        typer.Option("--to", metavar="RECEIPT", help="[the one before] none: before the first.", show_default=False),
+        typer.Option(
+            "--to",
+            metavar="RECEIPT",
+            help="Go back to this one; none is before the first. [the one before]",
+            show_default=False,
+        ),
     ] = "",
     dest: OneDest = "",
     policy: options.PolicyFile = None,
@@ -142,7 +147,9 @@ def _rollback(
 
 def _promote(
     receipt: ReceiptName,
-    source: Annotated[str, typer.Argument(metavar="FROM", help="Where the receipt is of.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="The registry that the receipt is of, as status names it.")
+    ],
     dest: Annotated[str, typer.Argument(metavar="TO", help="Where its images go: HOST[:PORT][/PATH] or dir:PATH.")],
     policy: options.PolicyFile = None,
     state: options.StateDirectory = None,
@@ -262,7 +269,8 @@ def _prune(
 ) -> int:
     """Show the anchors that no rollback needs any more; with --delete remove them. Status 1 where one stayed.
 
-    What the last three receipts of a product need always stays.
+    An anchor is a tag of ours, airgap-..., that keeps an image from being cleaned away. What the last three receipts of
+    a product need always stays.
     """
     from airgap_bundle.boundary.inside import open_inside
     from airgap_bundle.boundary.pruning import plan_prune
@@ -321,7 +329,10 @@ _COMMANDS = (
     ("status", "airgap-import status\nairgap-import status acme --format json", _status),
     (
         "publish",
-        "airgap-import publish acme-1763800000-0123456789ab-01234567 \\\n  --evidence scan.json --approval officer.sig",
+        (
+            "\nairgap-import publish acme-1763800000-0123456789ab-01234567 \\\n"
+            "  --evidence scan.json --approval officer.sig"
+        ),
         _publish,
     ),
     (
@@ -331,7 +342,7 @@ _COMMANDS = (
     ),
     (
         "promote",
-        "airgap-import promote acme-1763800000-0123456789ab-01234567 \\\n  staging.internal registry.internal",
+        "\nairgap-import promote acme-1763800000-0123456789ab-01234567 \\\n  staging.internal registry.internal",
         _promote,
     ),
     ("drift", "airgap-import drift\nairgap-import drift acme --deep", _drift),
