@@ -62,6 +62,7 @@ charts:
 files:
   - {path: acme.lic, as: licences/acme.lic}
 """
+CODE = re.compile(r"^\| (AB-[A-Z0-9-]+) \|", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -207,6 +208,16 @@ def test_manifests_and_overlays_in_a_guide_are_valid(topic: str) -> None:
                 parse(text.encode(), "guide.yaml")
             except DocumentError as error:
                 pytest.fail("; ".join(finding.message for finding in error.findings))
+
+
+def test_the_security_officer_is_told_the_status_that_each_code_has() -> None:
+    told = re.findall(r"\| (\d) (AB-[A-Z-]+) \|", (GUIDES / "security-officer.md").read_text())
+    sections = re.split(r"^## (\d+): .*$", (GUIDES / "errors.md").read_text(), flags=re.MULTILINE)
+    status = {
+        code: number for number, text in zip(sections[1::2], sections[2::2], strict=True) for code in CODE.findall(text)
+    }
+    assert len(told) > 10
+    assert [(code, number) for number, code in told if status.get(code) != number] == []
 
 
 @pytest.mark.parametrize(
