@@ -4,8 +4,9 @@ Whose signature it has to be, and by which keys, says the policy (`products.<nam
 inventory are not asked: they are the word of whoever made the lock. What is judged are the signatures in the bundle, by
 the same code that judged them outside (`trust.upstream_judging`).
 
-A demand is about an item if its pattern describes the item's name outside or its path below DEST, so that a bundle
-cannot get around it by naming another source. All demands that are about an item have to be met, each by one of the
+A demand is about an item if its pattern describes the item's name outside or any name that leads to where it lies below
+DEST (`upstream_names`), so that a bundle cannot get around it by names of its choice, nor by calling an image by
+another kind. All demands that are about an item have to be met, each by one of the
 keys and identities that it lists; neither a revoked one nor a signature over another digest counts.
 """
 
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.carried_provenance import judge_provenance
 from airgap_bundle.boundary.carried_signatures import CarriedSignatures
+from airgap_bundle.boundary.upstream_names import is_own_files, names_of
 from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
 from airgap_bundle.core.errors import InvalidValueError, TrustError
-from airgap_bundle.core.oci import Reference
 from airgap_bundle.core.text import count_text, printable
 from airgap_bundle.trust import keys
 from airgap_bundle.trust.decision import UPSTREAM, Outcome, Step
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.inventory import Item
     from airgap_bundle.bundle.reader import BundleReader
     from airgap_bundle.core.content import Digest
+    from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.trust.policy_model import OpenPgpKey, Policy, UpstreamDemand
     from airgap_bundle.trust.upstream_evidence import Candidate
     from airgap_bundle.trust.upstream_judging import Vouched
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 _MAX_REASON = 300
 # Demands that are about nothing, as far as they are listed one by one.
 _SHOWN_DEMANDS = 5
-_UPSTREAM_KINDS = frozenset({"image", "chart", "artifact"})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,6 +57,7 @@ class UpstreamCheck:
     policy: Policy
     reader: BundleReader
     now: dt.datetime
+    path_map: PathMap | None = None
     _asked: list[tuple[Item, UpstreamDemand]] = field(default_factory=list)
     _idle: list[UpstreamDemand] = field(default_factory=list)
     _carried: CarriedSignatures = field(init=False)
@@ -67,8 +69,9 @@ class UpstreamCheck:
         entry = self.policy.product(inventory.name)
         demands = entry.upstream if entry is not None else ()
         for item in inventory.items:
-            if item.kind in _UPSTREAM_KINDS:
-                names = _names(item)
+            # What an item calls itself is the word of whoever built the bundle. What is attached has no tag of its own.
+            if item.kind != "attached" and not is_own_files(item, inventory.name):
+                names = names_of(item, self.path_map)
                 self._asked += [(item, demand) for demand in demands if demand.covers(*names)]
         used = {demand.match for _, demand in self._asked}
         self._idle += [demand for demand in demands if demand.match not in used]
@@ -162,7 +165,7 @@ class UpstreamCheck:
     def _judge_provenance(
         self, item: Item, demand: UpstreamDemand, parts: ChartParts, key: OpenPgpKey
     ) -> UpstreamVerdict:
-        vouched, signing_key = judge_provenance(parts, key, now=self.now, name=item.source)
+        vouched, signing_key = judge_provenance(parts, key, tag=item.tag, now=self.now, name=item.source)
         self._check_revocation(vouched, vouched.name, signing_key)
         return UpstreamVerdict(
             source=item.source,
@@ -198,18 +201,6 @@ def _unmet(item: Item, demand: UpstreamDemand, reasons: list[str], count: int = 
         + _why(item, reasons, count),
         hint="have it built with the signatures of its publisher; if the demand is wrong, change the policy",
     )
-
-
-def _names(item: Item) -> tuple[str, ...]:
-    """The name outside, without tag and digest, and the path below DEST."""
-    try:
-        outside = Reference.parse(item.source).name
-    except InvalidValueError:
-        # A chart that comes as a file: HOST/PATH/NAME:VERSION behind its scheme, or a path.
-        outside = item.source.partition("://")[2] or item.source
-        if ":" in outside.rpartition("/")[2]:
-            outside = outside.rpartition(":")[0]
-    return outside, item.path
 
 
 def _why(item: Item, reasons: list[str], count: int) -> str:

@@ -125,7 +125,7 @@ def verify_head(
     # The signatures were checked before the inventory was read; what is said of them comes from the decision.
     made.sort(key=lambda step: step.number)
     # 9.
-    upstream = UpstreamCheck(policy=policy, reader=reader, now=now)
+    upstream = UpstreamCheck(policy=policy, reader=reader, now=now, path_map=path_map)
     if (idle := upstream.idle_step) is not None:
         made.append(idle)
     upstream.begin()
@@ -156,11 +156,11 @@ def _passed(number: int, title: str, detail: str) -> Step:
 def written_repositories(inventory: Inventory, path_map: PathMap | None) -> tuple[str, ...]:
     """Every repository below DEST that an import writes to, but for the product's own files.
 
-    `files/<product>` belongs to the product by its name, so no policy has to list it.
+    `files/<product>` belongs to the product by its name, so no policy has to list it; a place that a map gives them
+    belongs to whoever the policy says.
     """
-    own_files = f"files/{inventory.name}"
-    paths = {item.path for item in inventory.items if not (item.kind == "files" and item.path == own_files)}
-    return tuple(sorted({path_map.apply(path) if path_map else path for path in paths}))
+    paths = {path_map.apply(item.path) if path_map else item.path for item in inventory.items}
+    return tuple(sorted(path for path in paths if path != f"files/{inventory.name}"))
 
 
 def read_blobs(verified: Verified, executor: Executor, workers: int, report: Reporter) -> Step:

@@ -44,6 +44,10 @@ class PathRule:
         start = self.source[:-2]
         return self.target[:-2] + path[len(start) :] if path.startswith(start) and len(path) > len(start) else None
 
+    def undo(self, mapped: str) -> str | None:
+        """What would go to `mapped` by this rule; None where nothing does."""
+        return PathRule(source=self.target, target=self.source).apply(mapped)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PathMap:
@@ -62,6 +66,12 @@ class PathMap:
             if (mapped := rule.apply(path)) is not None:
                 return mapped
         return path
+
+    def origins(self, path: str) -> tuple[str, ...]:
+        """Where `path` goes, and every other path that goes to the same repository."""
+        mapped = self.apply(path)
+        undone = (rule.undo(mapped) for rule in self.rules)
+        return (mapped, *(one for one in undone if one is not None and self.apply(one) == mapped))
 
     def as_texts(self) -> tuple[str, ...]:
         """The rules as they were given, for the receipt."""

@@ -176,6 +176,11 @@ def helm_chart(
     )
 
 
+def made_of(seed: str, config: tuple[str, bytes], *layers: tuple[str, bytes]) -> ImageContent:
+    """An image manifest of exactly these parts, each with its type."""
+    return _manifest(seed, config=config, layers=[(kind, data, {}) for kind, data in layers])
+
+
 def artifact(
     seed: str,
     *,
