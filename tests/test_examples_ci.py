@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.tools import tool
-from support.trip import Trip, make_trip
+from support.trip import Trip, keys, make_trip
 from test_docs import commands_in, complaint_about
 
 from airgap_bundle.manifest.looseyaml import entry, items, parse_bytes, text_of
+from airgap_bundle.manifest.yamltext import MappingNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from airgap_bundle.manifest.yamltext import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = sorted((ROOT / "examples" / "ci").glob("*.y*ml"))
@@ -66,36 +69,68 @@ def test_commands_in_templates_can_be_typed(template: Path) -> None:
     assert [complaint for complaint in map(complaint_about, calls) if complaint] == []
 
 
-@pytest.mark.parametrize("document", [ROOT / "examples" / "ci" / "gitlab-ci.yml"], ids=lambda path: path.name)
-def test_the_job_for_merge_requests_runs_to_its_end(
-    document: Path, trip: Trip, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a repository with a change, as GitLab would: the same lines in the same order in one shell."""
+@pytest.fixture
+def checkout(trip: Trip) -> Path:
+    """A repository with a manifest and its lock, as a runner has it; the base branch is the same."""
     trip.one_image()
     assert trip.lock().status == 0
     (trip.path / "manifests").mkdir()
     for name in ("acme.yaml", "acme.lock.yaml"):
         (trip.path / name).rename(trip.path / "manifests" / name)
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(trip.path)]
-    for words in (
-        ["init", "-q"],
-        ["add", "manifests"],
-        ["commit", "-q", "-m", "x"],
-        ["update-ref", "FETCH_HEAD", "HEAD"],
-    ):
-        subprocess.run([*git, *words], check=True)
-    (stream,) = parse_bytes(document.read_bytes(), "x").documents
-    script = [text_of(line) for line in items(entry(stream, "airgap-manifest", "script"))]
-    assert script[0].startswith("git fetch ")
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    for variable in ("MANIFEST", "LOCK"):
-        monkeypatch.setenv(variable, text_of(entry(stream, "variables", variable)))
+    for words in ("init -q", "add manifests", "commit -q -m x", "update-ref FETCH_HEAD HEAD"):
+        subprocess.run([*git, *words.split()], check=True)
+    subprocess.run([*git, "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
+    return trip.path
+
+
+def in_shell(script: str, checkout: Path, variables: dict[str, str]) -> None:
+    """The lines of a job in one shell, with this program and without what only a runner can do."""
+    here = re.sub(r"(?m)^(pip install|git fetch) .*$", ":", script).replace("keyless", f"gpg:{keys().release}")
     done = subprocess.run(
-        ["bash", "-ec", "\n".join(script[1:])], cwd=trip.path, capture_output=True, text=True, check=False
+        ["bash", "-ec", here],
+        cwd=checkout,
+        env={**os.environ, **variables, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((trip.path / "quality.json").read_text()) == []
-    assert "acme" in (trip.path / "changes.md").read_text()
+
+
+def read(name: str) -> Node:
+    (document,) = parse_bytes((ROOT / "examples" / "ci" / name).read_bytes(), name).documents
+    return document
+
+
+def variables_of(node: Node | None) -> dict[str, str]:
+    return {name: text_of(value) for name, value in node.entries.items()} if isinstance(node, MappingNode) else {}
+
+
+@pytest.mark.tools("git", "bash")
+@pytest.mark.parametrize("job", ["airgap-manifest", "airgap-bundle"])
+def test_the_jobs_of_gitlab_run_to_their_end(job: str, checkout: Path) -> None:
+    document = read("gitlab-ci.yml")
+    script = "\n".join(text_of(line) for line in items(entry(document, job, "script")))
+    script = script.replace('git fetch origin "refs/tags/$RELEASE" && ', "")
+    in_shell(script, checkout, variables_of(entry(document, "variables")))
+    if job == "airgap-manifest":
+        assert json.loads((checkout / "quality.json").read_text()) == []
+        assert "acme" in (checkout / "changes.md").read_text()
+    else:
+        assert json.loads((checkout / "bundle.cdx.json").read_text())["bomFormat"] == "CycloneDX"
+
+
+@pytest.mark.tools("git", "bash")
+@pytest.mark.parametrize(("name", "job"), [("github-actions.yml", "check"), ("github-bundle.yml", "bundle")])
+def test_the_jobs_of_github_run_to_their_end(name: str, job: str, checkout: Path) -> None:
+    document = read(name)
+    script = "\n".join(text_of(entry(step, "run")) for step in items(entry(document, "jobs", job, "steps")))
+    summary = checkout / "summary.md"
+    given = {"MANIFEST": "manifests/acme.yaml", "GITHUB_BASE_REF": "main", "GITHUB_STEP_SUMMARY": str(summary)}
+    in_shell(script, checkout, variables_of(entry(document, "env")) | given)
+    made = ["bundle.tar", "bundle.cdx.json"] if job == "bundle" else ["summary.md", "check.sarif"]
+    assert [each for each in made if not (checkout / each).stat().st_size] == []
 
 
 def test_the_hook_calls_a_command_that_exists_and_leaves_locks_alone() -> None:

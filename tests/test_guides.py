@@ -195,7 +195,7 @@ def test_there_is_a_guide_for_each_person_and_task() -> None:
 @pytest.mark.parametrize("topic", topics())
 def test_code_in_a_guide_fits_a_terminal(topic: str) -> None:
     code = "\n".join(text for kind, text in BLOCK.findall((GUIDES / f"{topic}.md").read_text()) if kind != "yaml")
-    assert [line for line in code.splitlines() if len(line) > 90] == []
+    assert [line for line in code.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("topic", topics())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Longer lines are hard to read.
 WIDEST_PAGE = 90
 _ITEM = re.compile(r"( *)(-|\d+\.) +(.*)")
-_RULE = re.compile(r"\|[-|: ]+\|")
+_RULE = re.compile(r"\|(?=.*-)[-|: ]+\|")
 _CELL = re.compile(r"(?<!\\)\|")
 _FENCE = "```"
 
@@ -81,8 +81,8 @@ def _filled(block: Sequence[str], columns: int) -> list[str]:
 def _table(block: Sequence[str], columns: int) -> list[str]:
     """Aligned columns; cells that are too long go on in further lines. A header without words is left out."""
     rows = [_cells(line) for line in block if not _RULE.fullmatch(line)]
-    if not any(rows[0]):
-        rows = rows[1:]
+    head = [cell.upper() for cell in rows[0]]
+    rows = [head, *rows[1:]] if any(head) else rows[1:]
     count = max(map(len, rows), default=0)
     rows = [[*row, *[""] * (count - len(row))] for row in rows]
     widths = [max(width_of(row[n]) for row in rows) for n in range(count)]

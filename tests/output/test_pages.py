@@ -44,7 +44,7 @@ def test_text_is_filled_and_code_is_left_alone() -> None:
 
 def test_tables_are_aligned_and_lose_no_word() -> None:
     table = page_for_terminal(PAGE, 40).splitlines()[10:-6]
-    assert table[0].split() == ["name", "what"]
+    assert table[0].split() == ["NAME", "WHAT"]
     assert max(map(len, table)) <= 40
     assert " ".join(" ".join(line[len("`--option VALUE`  ") :] for line in table[1:]).split()) == (
         "a sentence that is much too long for one line | of it"
@@ -56,7 +56,7 @@ def test_a_header_without_words_is_left_out() -> None:
 
 
 def test_comments_for_editors_are_not_shown() -> None:
-    assert page_for_terminal("a\n\n<!-- here -->\n| b | c |\n", 80) == "a\n\nb  c"
+    assert page_for_terminal("a\n\n<!-- here -->\n| b | c |\n", 80) == "a\n\nB  C"
 
 
 def test_nobody_has_to_read_very_long_lines() -> None:
