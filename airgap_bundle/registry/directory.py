@@ -187,15 +187,24 @@ class RegistryDirectory:
 
     # Referrers
 
-    def referrers(self, repository: str, subject: Digest) -> list[dict[str, Any]]:
-        """The descriptors of what is attached to `subject`, sorted by digest."""
+    def referrers(self, repository: str, subject: Digest, *, after: str = "") -> Iterator[dict[str, Any]]:
+        """The descriptors of what is attached to `subject`, by digest; those behind the digest `after`.
+
+        One at a time: each may have the size of a manifest, and there may be any number of them.
+        """
         place = self._attached_to(repository, subject)
         with durable.host_errors(self.root, f"list what is attached to {subject}"):
-            raws = [_read_small(place / name, _MAX_REFERRER_BYTES) for name in sorted(_names(place))]
-        try:
-            return [strictjson.parse_object(raw, max_bytes=_MAX_REFERRER_BYTES) for raw in raws if raw is not None]
-        except InvalidValueError as error:
-            raise self._damaged(f"no descriptor among the referrers of {subject}") from error
+            names = sorted(_names(place))
+        for name in names:
+            if name.replace("-", ":", 1) <= after:
+                continue
+            with durable.host_errors(self.root, f"list what is attached to {subject}"):
+                raw = _read_small(place / name, _MAX_REFERRER_BYTES)
+            try:
+                if raw is not None:
+                    yield strictjson.parse_object(raw, max_bytes=_MAX_REFERRER_BYTES)
+            except InvalidValueError as error:
+                raise self._damaged(f"no descriptor among the referrers of {subject}") from error
 
     # What is there and nothing needs
 

@@ -20,7 +20,7 @@ from airgap_bundle.registry.directory import EntryKind
 from airgap_bundle.registry.wsgi import RefusedError, Reply, Request, json_reply, read_bounded, too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airgap_bundle.registry.store import DirectoryRegistry
 
@@ -103,19 +103,18 @@ class ManifestRoutes:
             subject = Digest(rest)
         except InvalidValueError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "DIGEST_INVALID", "not a digest that is known here") from error
-        found = self._storage.referrers(repository, subject)
         query: dict[str, str] = {}
         headers: list[tuple[str, str]] = []
+        found = self._storage.referrers(repository, subject, after=request.first("last") or "")
         wanted = request.first("artifactType")
         if wanted:
             # A `+` that nobody escaped has become a space, which no media type has.
             wanted = wanted.replace(" ", "+")
-            found = [descriptor for descriptor in found if descriptor.get("artifactType") == wanted]
+            found = (descriptor for descriptor in found if descriptor.get("artifactType") == wanted)
             headers.append(("OCI-Filters-Applied", "artifactType"))
             query["artifactType"] = wanted
-        last = request.first("last") or ""
-        page = _fitting([descriptor for descriptor in found if descriptor["digest"] > last])
-        if page and page[-1]["digest"] != found[-1]["digest"]:
+        page, is_all = _fitting(found)
+        if not is_all:
             query["last"] = page[-1]["digest"]
             headers.append(_link(f"/v2/{repository}/referrers/{subject}", query))
         value = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": page}
@@ -167,14 +166,16 @@ def _page(request: Request, names: Sequence[str], path: str) -> tuple[list[str],
     return page, [_link(path, {"n": str(count), "last": page[-1]})]
 
 
-def _fitting(descriptors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many from the front as fit one answer, and one in any case."""
+def _fitting(descriptors: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """As many from the front as fit one answer, and one in any case; whether these are all. No more is read."""
     room = _PAGE_BYTES
-    for place, descriptor in enumerate(descriptors):
+    page: list[dict[str, Any]] = []
+    for descriptor in descriptors:
         room -= len(json.dumps(descriptor))
-        if room < 0 and place:
-            return descriptors[:place]
-    return descriptors
+        if room < 0 and page:
+            return page, False
+        page.append(descriptor)
+    return page, True
 
 
 def _link(path: str, query: dict[str, str]) -> tuple[str, str]:

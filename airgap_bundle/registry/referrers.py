@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airgap_bundle.core import strictjson
@@ -140,7 +141,8 @@ def _parse_entries(raw: bytes) -> Iterator[Descriptor]:
     if not isinstance(entries, list) or len(entries) > _MAX_ENTRIES:
         raise InvalidValueError("manifests is not a list, or too long a one")
     for number, entry in enumerate(entries):
-        yield parse_descriptor(entry, f"manifests[{number}]")
+        # Without annotations: nobody here asks for them, and a hundred pages of them are 400 MB.
+        yield replace(parse_descriptor(entry, f"manifests[{number}]"), annotations={})
 
 
 def fallback_tag(digest: Digest) -> str:

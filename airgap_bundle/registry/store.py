@@ -103,9 +103,9 @@ class DirectoryRegistry:
         return tuple(self.storage.tags(repository))
 
     def list_referrers(self, repository: str, digest: Digest) -> tuple[Descriptor, ...]:
-        """What is attached to `digest`, sorted by digest."""
+        """What is attached to `digest`, sorted by digest; without annotations, which nobody here asks for."""
         found = self.storage.referrers(repository, digest)
-        return tuple(parse_descriptor(value, f"referrers of {digest}") for value in found)
+        return tuple(replace(parse_descriptor(value, f"referrers of {digest}"), annotations={}) for value in found)
 
     def has_blob(self, repository: str, digest: Digest, size: int) -> bool:
         """Whether the repository holds the blob; one of another size is an error."""

@@ -23,6 +23,7 @@ from support.registries import embedded_registry, free_port
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, OCI_MANIFEST
+from airgap_bundle.registry import directory as directory_module
 from airgap_bundle.registry import incoming
 from airgap_bundle.registry import server as server_module
 from airgap_bundle.registry.server import RegistryServer
@@ -416,6 +417,29 @@ class TestLists:
             path = (answer.headers["Link"] or "").partition(">")[0].lstrip("<")
         assert [len(page) for page in seen] == [3, 2]
         assert sorted(number for page in seen for number in page) == ["0", "1", "2", "3", "4"]
+
+    def test_of_many_large_referrers_one_page_is_read(
+        self, server: RegistryServer, client: Client, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever may push could fill the memory with a few hundred of them."""
+        read: list[str] = []
+        subject = {"mediaType": OCI_MANIFEST, "digest": Digest.of(b"subject"), "size": 7}
+        manifests = TestManifests()
+        for n in range(8):
+            annotations = {"n": str(n), "long": "x" * 2_000_000}
+            raw = manifests.empty_manifest(client, name, subject=subject, annotations=annotations)
+            assert manifests.put(client, name, Digest.of(raw), raw).status == 201
+        original = directory_module._read_small
+        monkeypatch.setattr(
+            directory_module, "_read_small", lambda path, limit: (read.append(path.name), original(path, limit))[1]
+        )
+        answer = client("GET", f"/v2/{name}/referrers/{Digest.of(b'subject')}")
+        assert (len(answer.json["manifests"]), len(read)) == (1, 2)
+        read.clear()
+        following = answer.headers["Link"].partition(">")[0].lstrip("<")
+        assert (len(client("GET", following).json["manifests"]), len(read)) == (1, 2)
+        (*_, last) = server.registry.list_referrers(name, Digest.of(b"subject"))
+        assert last.annotations == {}
 
     def test_nothing_is_attached(self, client: Client, name: str) -> None:
         answer = client("GET", f"/v2/{name}/referrers/{Digest.of(b'x')}")
