@@ -86,7 +86,9 @@ class System:
         for reference in references:
             host, _, rest = reference.partition("/")
             repository, _, tag = rest.rpartition(":")
-            content = multi_arch_image(reference, _PLATFORMS, base=f"{host}/{repository}", size=size)
+            content = multi_arch_image(
+                reference, _PLATFORMS, base=f"{host}/{repository}", size=size, attestations=False
+            )
             content.push_to(self.trip.source.registry, f"{_component(host)}/{repository}", tag)
             self.images[reference] = content
         self._set_mirrors()
@@ -117,8 +119,8 @@ class System:
         self.monkeypatch.setenv("AIRGAP_MIRROR", " ".join(f"{host}={place}" for host, place in sorted(places.items())))
 
     def edit(self, changes: dict[str, str]) -> None:
-        """Write other texts into the files outside, as the vendor does for a new release. Each has to be there."""
-        files = [file for file in self.outside.rglob("*.*") if file.suffix in {".yaml", ".yml", ".txt", ".md"}]
+        """Write other texts into the files outside but the guide, as the vendor does for a new release."""
+        files = [file for file in self.outside.rglob("*.*") if file.suffix in {".yaml", ".yml", ".txt"}]
         for old, new in changes.items():
             found = [file for file in files if ".lock." not in file.name and old in file.read_text()]
             assert found, f"no file holds {old!r}"
