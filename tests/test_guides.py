@@ -7,6 +7,7 @@ A block marked `sh` is run here. One marked `console` needs a network, a root sh
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,7 @@ from airgap_bundle.core.errors import DocumentError
 from airgap_bundle.manifest.convert import convert_document
 from airgap_bundle.manifest.model import parse_manifest
 from airgap_bundle.manifest.overlay import parse_overlay
+from airgap_bundle.trust.policy import parse_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,6 +210,24 @@ def test_manifests_and_overlays_in_a_guide_are_valid(topic: str) -> None:
                 parse(text.encode(), "guide.yaml")
             except DocumentError as error:
                 pytest.fail("; ".join(finding.message for finding in error.findings))
+
+
+@pytest.mark.tools("gpg")
+def test_the_policies_that_are_shown_can_be_read() -> None:
+    (officer,) = blocks("security-officer", "yaml")
+    (ci,) = [text for text in blocks("ci", "yaml") if text.startswith("signers:")]
+    names = re.findall(r"^  ([a-z-]+):$", ci, re.MULTILINE)
+    head = "apiVersion: airgap-bundle/policy.v1\nversion: 1\n"
+    roles = f"roles: {{root: {{signers: {names}, threshold: 1}}}}\nproducts: {{}}\n".replace("'", "")
+    with gnupg_home() as home:
+        for name in ("alice", "bob"):
+            key = home.make_key(f"{name} <{name}@example.com>")
+            officer = officer.replace("<40 hex>", key, 1).replace(
+                '"<armored key>"', json.dumps(home.public_key(key)), 1
+            )
+    ci = ci.replace("<its sha256sum>", "ab" * 32)
+    for text in (officer, f"{head}{ci}{roles}"):
+        assert parse_policy(text.encode(), "policy.yaml").signers
 
 
 def test_the_security_officer_is_told_the_status_that_each_code_has() -> None:
