@@ -66,7 +66,20 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     assert refused(url).code == "AB-USAGE-URL"
 
 
-@pytest.mark.parametrize("url", ["https://sam:s3same@drop.example/a.tar", "s3://AKID:s3same@drop/a.tar"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sam:s3same@drop.example/a.tar",
+        "s3://AKID:s3same@drop/a.tar",
+        # Passwords and keys hold what ends a host, and people forget to escape it.
+        "https://sam:s3/s3same@drop.example/a.tar",
+        "https://sam:s3same/1@drop.example/a.tar",
+        "https://sam:s3same?1@drop.example/a.tar",
+        "https://sam:s3same#1@drop.example/a.tar",
+        "https:///sam:s3same@drop.example/a.tar",
+        "s3://AKID:s3same/x@drop/a.tar",
+    ],
+)
 def test_a_login_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     error = refused(url)
     assert error.code == "AB-USAGE-URL-LOGIN"
@@ -90,7 +103,11 @@ def test_a_volume_is_refused_with_what_to_do(url: str) -> None:
         ("-", "-"),
         ("/media/a?b.tar", "/media/a?b.tar"),
         ("https://sam:pw@drop.example/a.tar?sig=1#x", "https://drop.example/a.tar"),
+        ("https://sam:p/w@drop.example/a.tar", "https://drop.example/a.tar"),
+        ("https://drop.example:8443/a@b.tar", "https://drop.example:8443/a@b.tar"),
+        ("https://[::1]:8443/a@b.tar", "https://[::1]:8443/a@b.tar"),
         ("s3://drop/a.tar", "s3://drop/a.tar"),
+        ("s3://drop/a@b.tar", "s3://drop/a@b.tar"),
     ],
 )
 def test_what_is_shown_of_a_bundle_has_no_secrets(bundle: str, expected: str) -> None:
