@@ -6,13 +6,14 @@ again, or none. Partial and held imports change nothing of it.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.content import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airgap_bundle.boundary.ledger_database import Database
 
@@ -61,6 +62,18 @@ class Standing:
         """Where a receipt stands in the order of the ledger, 0 if it is not there."""
         rows = self._database.rows("SELECT number FROM receipts WHERE id = ? AND is_current", receipt)
         return rows[0][0] if rows else 0
+
+    def documents(self) -> Iterator[bytes]:
+        """Each receipt that holds, the newest first, as the bytes that were recorded: for whoever reads a part of many.
+
+        Raises `HostError` where they are not what was put in.
+        """
+        # One query for each: an open one would keep imports from writing for as long as the caller takes.
+        for (number,) in self._database.rows("SELECT number FROM receipts WHERE is_current ORDER BY number DESC"):
+            for raw, sha256 in self._database.rows("SELECT raw, sha256 FROM receipts WHERE number = ?", number):
+                if hashlib.sha256(raw).hexdigest() != sha256:
+                    raise self._database.damaged("a receipt in it was changed")
+                yield raw
 
     def waiting(self, product: str, destination: str) -> tuple[str, ...]:
         """The ids of held and partial receipts that are newer than the one in effect, the newest first."""

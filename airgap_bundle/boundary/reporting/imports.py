@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipt import Outcome
 from airgap_bundle.boundary.reporting.changes import find_change
-from airgap_bundle.boundary.reporting.summary import as_import
+from airgap_bundle.boundary.reporting.summary import as_import, read_import
 from airgap_bundle.core.inside_report import Import, Item, Month, Place, Standing
 
 if TYPE_CHECKING:
@@ -24,29 +25,24 @@ MONTHS_SHOWN = 12
 
 
 def look_through(ledger: Ledger, found: Overview) -> tuple[tuple[Import, ...], bool]:
-    """Every receipt that holds, the newest first, `MAX_IMPORTS` at most; and whether there are earlier ones.
-
-    Receipts are let go one by one: some have a list of 250,000 blobs.
-    """
+    """Every receipt that holds, the newest first, `MAX_IMPORTS` at most; and whether there are earlier ones."""
     current = {(one.product, one.destination): one.current.id for one in found.places if one.current is not None}
     waiting = {one.id for place in found.places for one in (*place.held, *place.partial)}
     passed: set[tuple[str, str]] = set()
     imports: list[Import] = []
-    for receipt in itertools.islice(ledger.receipts(), MAX_IMPORTS + 1):
+    for raw in itertools.islice(ledger.standing.documents(), MAX_IMPORTS + 1):
         if len(imports) == MAX_IMPORTS:
             return tuple(imports), True
-        place = (receipt.product, receipt.destination)
-        if receipt.id == current.get(place):
+        one = read_import(raw)
+        place = (one.product, one.destination)
+        standing = one.standing
+        if one.receipt == current.get(place):
             passed.add(place)
             standing = Standing.CURRENT
-        elif receipt.id in waiting:
-            standing = Standing.HELD if receipt.held else Standing.PARTIAL
-        elif receipt.partial:
-            standing = Standing.PARTIAL
-        else:
+        elif one.receipt not in waiting and standing is not Standing.PARTIAL:
             # Where everything was undone nothing is current, and all of it is newer than that.
             standing = Standing.EARLIER if place in passed else Standing.UNDONE
-        imports.append(as_import(receipt, standing))
+        imports.append(replace(one, standing=standing))
     return tuple(imports), False
 
 
