@@ -6,16 +6,14 @@ found. A chart that cannot be rendered here keeps what the earlier lock says of 
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.chart_parts import open_part
+from airgap_bundle.connected.chart_bytes import packed_chart
 from airgap_bundle.connected.confirming import confirm
 from airgap_bundle.connected.resolve import Wish
 from airgap_bundle.connected.stock import read_local
-from airgap_bundle.core.content import copy_verified, new_buffer
-from airgap_bundle.core.errors import DocumentError, RegistryError
+from airgap_bundle.core.errors import DocumentError
 from airgap_bundle.core.oci import Reference
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text
@@ -28,10 +26,9 @@ from airgap_bundle.discovery.key_trials import find_settings
 from airgap_bundle.manifest.entries import ImageEntry
 from airgap_bundle.manifest.locked import LockedDiscovery
 from airgap_bundle.manifest.patterns import matches
-from airgap_bundle.trust.provenance import CHART_LAYER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor
 
     from airgap_bundle.connected.sources import Sources
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
     from airgap_bundle.manifest.model import Manifest
     from airgap_bundle.manifest.settings import Setting
 
-_LEGACY_LAYER = "application/tar+gzip"
 _MAX_VALUES_BYTES = 4 * 1024 * 1024
 # Places that the lock names for one image; the first ones tell enough.
 _MAX_PLACES = 3
@@ -91,7 +87,7 @@ class Bringing:
             read_local(directory, name, chart.place, _MAX_VALUES_BYTES).decode("utf-8", "replace")
             for name in chart.values
         ]
-        package = self._package(chart, item)
+        package = packed_chart(chart, item, self.sources)
         found = discover_archive(package, chart.source, values)
         if found.scanned_only and (kept := self._earlier(item)) is not None and kept.images:
             self._warn(chart.place, f"{chart.source} cannot be rendered here; its images stay as they were locked")
@@ -183,34 +179,6 @@ class Bringing:
             if (other.kind, other.source, other.digest) == (item.kind, item.source, item.digest):
                 return other
         return None
-
-    def _package(self, chart: ChartEntry, item: LockedItem) -> bytes:
-        """The chart's `.tgz`."""
-        if item.parts:
-            return b"".join(self._pieces(chart, item))
-        host, _, repository = item.source.partition("@")[0].partition("/")
-        reference = chart.reference
-        if reference is not None:
-            host, repository = reference.host, reference.repository
-        document = self.sources.document(host, repository, item.digest)
-        layers = [one for one in document.layers if one.media_type in {CHART_LAYER, _LEGACY_LAYER}]
-        if not layers or layers[0].size > archive.MAX_ARCHIVE_BYTES:
-            raise RegistryError(
-                "AB-CHART-PACKAGE",
-                f"{chart.place}: {chart.source} holds no chart of at most {archive.MAX_ARCHIVE_BYTES} bytes",
-                hint="check the reference; `images: none` carries it without looking for images",
-            )
-        layer, sink = layers[0], io.BytesIO()
-        with self.sources.registry(host).open_blob(repository, layer.digest, layer.size) as source:
-            copy_verified(source, sink, digest=layer.digest, size=layer.size, buffer=new_buffer(max(1, layer.size)))
-        return sink.getvalue()
-
-    def _pieces(self, chart: ChartEntry, item: LockedItem) -> Iterator[bytes]:
-        buffer, left = memoryview(bytearray(64 * 1024)), archive.MAX_ARCHIVE_BYTES
-        with open_part(item.parts[0], self.sources.stock, chart.place) as source:
-            while (count := source.readinto(buffer)) and left >= 0:
-                left -= count
-                yield bytes(buffer[:count])
 
     def _warn(self, place: Place, message: str) -> None:
         self.report(Remark(severity=Severity.WARNING, message=f"{place}: {message}"))

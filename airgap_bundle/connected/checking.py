@@ -117,7 +117,11 @@ def _context(project: Project, wanted: Wanted) -> Context:
     )
     if wanted.discover or wanted.readiness:
         context = with_discovery(
-            context, images=wanted.discover, readiness=wanted.readiness, allowed_hosts=wanted.allowed_hosts
+            context,
+            images=wanted.discover,
+            readiness=wanted.readiness,
+            allowed_hosts=wanted.allowed_hosts,
+            sources=wanted.shop.sources if wanted.shop is not None else None,
         )
     if wanted.shop is not None:
         context = replace(context, answers=answers(manifest, wanted.shop))

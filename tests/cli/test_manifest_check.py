@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.charts import chart_files, deployment, needs_helm, write_chart
-from support.images import single_image
+from support.images import helm_chart, single_image
 from support.trip import Trip, make_trip, run
+from support.web import web_outside
+
+from airgap_bundle.discovery.archive import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 HEAD = "apiVersion: airgap-bundle/v1\nname: acme\nversion: 1.0.0\n"
+CALLS_OUT = "          env: [{name: LICENCE, value: 'https://licence.vendor.net'}]\n"
 FORMATS = ["text", "json", "sarif", "junit", "github", "gitlab"]
 
 
@@ -114,6 +118,41 @@ def test_discovered_images_and_risks_are_found_in_workloads(tmp_path: Path) -> N
     assert codes(path, "--readiness") == ["AGM030"]
     assert codes(path, "--readiness", "--allow-host", "*.vendor.net") == []
     assert codes(path, "--discover") == []
+
+
+def test_a_chart_from_a_registry_is_looked_into_as_it_was_locked_or_named_as_not_looked_into(trip: Trip) -> None:
+    (image,) = trip.put({("acme/web", "1"): single_image("web")})
+    calling = deployment("web", image, CALLS_OUT)
+    chart = helm_chart("web", "1.0.0", files=chart_files({"web.yaml": calling}, name="web"))
+    trip.put({("charts/web", "1.0.0"): chart})
+    path = trip.write_manifest("charts:", f"  - {{chart: 'oci://{trip.source.address}/charts/web', version: 1.0.0}}")
+    assert codes(path, "--readiness") == ["AGM036"]
+    assert codes(path, "--discover") == []
+    # It is for a person to know, and fails nothing.
+    said = run("airgap-manifest", "check", "--strict", "--readiness", path)
+    assert said.status == 0
+    assert (
+        f"{trip.source.address}/charts/web:1.0.0 was not looked into: it does not lie beside the manifest" in said.text
+    )
+    said = run("airgap-manifest", "check", "--readiness", "--online", path)
+    assert "it is not in the lock" in said.text
+    assert trip.lock().status == 0
+    assert codes(path, "--readiness", "--online") == ["AGM030"]
+    trip.source.registry.delete_manifest("charts/web", chart.digest)
+    assert codes(path, "--readiness", "--online") == ["AGM018", "AGM036"]
+
+
+def test_a_chart_from_a_repository_is_looked_into_too(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> None:
+    (image,) = trip.put({("acme/web", "1"): single_image("web")})
+    calling = deployment("web", image, CALLS_OUT)
+    package = pack(chart_files({"web.yaml": calling}, name="web"), "web")
+    with web_outside() as web:
+        web.put_chart("https://charts.example.com", "web", "1.0.0", package)
+        monkeypatch.setenv("AIRGAP_MIRROR", f"charts.example.com={web.address}/charts.example.com")
+        path = trip.write_manifest("charts:", "  - {chart: web, repo: 'https://charts.example.com', version: 1.0.0}")
+        assert codes(path, "--readiness") == ["AGM036"]
+        assert trip.lock().status == 0
+        assert codes(path, "--readiness", "--online") == ["AGM030"]
 
 
 def test_an_image_that_came_since_the_lock_is_found(trip: Trip) -> None:

@@ -1,4 +1,4 @@
-"""AGM030 to AGM035: what would fail inside although every image arrived.
+"""AGM030 to AGM036: what would fail inside although every image arrived, and where nobody could look for it.
 
 Discovery reads it in charts and workloads; without that (`check --readiness`) these rules have nothing to say.
 """
@@ -31,6 +31,12 @@ def _check(context: Context, kind: str) -> Iterator[Problem]:
             yield Problem.at(risk.entry, f"{risk.where}: {risk.message}", hint=_HINTS[kind], severity=severity)
 
 
+def _check_unseen(context: Context) -> Iterator[Problem]:
+    for one in context.unseen:
+        message = f"{one.name} was not looked into: {one.message}"
+        yield Problem.at(one.entry, message, hint="make the lock, and add --online: what is locked is fetched")
+
+
 def _rule(code: str, title: str, kind: str) -> Rule:
     return Rule(code=code, title=title, severity=Severity.WARNING, check=partial(_check, kind=kind))
 
@@ -42,4 +48,5 @@ RULES = (
     _rule("AGM033", "Download at run time", "run-time-download"),
     _rule("AGM034", "Chart dependency not vendored", "chart-dependency"),
     _rule("AGM035", "Certificate revocation host", "revocation"),
+    Rule(code="AGM036", title="Chart not looked into", severity=Severity.NOTE, check=_check_unseen),
 )

@@ -34,9 +34,10 @@ class Context:
     """What rules look at.
 
     `lock` is None where none was made yet; `now` is None where the clock is not to be asked. `base` is the manifest as
-    it was before a change. `seen_images` and `risks` are what discovery saw, None where it was not asked. `answers`
-    says by source what a registry has today: a digest, "" for nothing, None where that could not be learned.
-    `volume_bytes` is what a medium takes, with the most that one file on it may have, `total_bytes` what travels.
+    it was before a change. `seen_images` and `risks` are what discovery saw, None where it was not asked; `unseen` the
+    charts that it was asked about and could not look into, with the reason. `answers` says by source what a registry
+    has today: a digest, "" for nothing, None where that could not be learned. `volume_bytes` is what a medium takes,
+    with the most that one file on it may have, `total_bytes` what travels.
     """
 
     manifest: Manifest
@@ -46,6 +47,7 @@ class Context:
     allowed_registries: tuple[str, ...] = ()
     seen_images: tuple[Seen, ...] | None = None
     risks: tuple[Seen, ...] = ()
+    unseen: tuple[Seen, ...] = ()
     answers: Mapping[str, str | None] = field(default_factory=dict)
     volume_bytes: int = 0
     total_bytes: int = 0
