@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from support.drop import nginx_drop
 from support.systems import System, system_on_its_way
 from support.tools import tool
@@ -114,6 +115,9 @@ def test_the_guide_can_be_followed_from_the_first_line_to_the_last(gateway: Syst
     trail = (gateway.inside / "audit.syslog").read_text().splitlines()
     assert all(line.startswith("<") for line in trail)
     assert len([line for line in trail if " refused " in line]) == 1, trail
+    families = {each.name for each in text_string_to_metric_families((gateway.inside / "airgap.prom").read_text())}
+    assert any(name.startswith("airgap_") for name in families), families
+    assert "api-gateway" in (gateway.inside / "report.html").read_text()
     assert walk.left == set()
 
 
