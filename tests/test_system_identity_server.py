@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -175,6 +177,28 @@ def test_a_patch_in_a_hurry_needs_both_all_the_same(identity: System, how: tuple
     identity.run("airgap-export", "build", identity.manifest, "-o", bundle, *how)
     identity.run("airgap-import", "push", bundle, identity.trip.inner.address, status=3)
     assert identity.trip.inner_tags() == {}
+
+
+def test_a_key_set_near_its_end_is_told_outside_and_inside(identity: System) -> None:
+    identity.walk.through("Inside: once")
+    identity.run("airgap-manifest", "lock", identity.manifest)
+    identity.run("airgap-manifest", "check", "--strict", identity.manifest)
+    lock = identity.manifest.with_suffix(".lock.yaml")
+    then = dt.datetime.now(dt.UTC) - dt.timedelta(days=54)
+    text = lock.read_text()
+    for key, moment in {"created": then, "expires": then + dt.timedelta(days=60)}.items():
+        text = re.sub(f"^{key}: .*$", f"{key}: '{moment:%Y-%m-%dT%H:%M:%SZ}'", text, flags=re.MULTILINE)
+    lock.write_text(text)
+    said = identity.run("airgap-manifest", "check", "--strict", identity.manifest, status=1)
+    assert "AGM010" in said.text
+    bundle = identity.outside / "identity-server.tar"
+    identity.run("airgap-export", "build", identity.manifest, "-o", bundle, *BOTH)
+    identity.run("airgap-import", "push", bundle, identity.trip.inner.address)
+    identity.run("airgap-import", "report", "-o", identity.inside / "report.html")
+    assert re.search(r"expires in [56] days", (identity.inside / "report.html").read_text())
+    # The lock gets a new end, and so does the next bundle.
+    identity.run("airgap-manifest", "lock", identity.manifest)
+    identity.run("airgap-manifest", "check", "--strict", identity.manifest)
 
 
 def test_the_key_set_of_the_system_is_one() -> None:
