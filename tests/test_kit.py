@@ -120,6 +120,7 @@ def test_every_file_is_listed_but_the_list_and_its_signature(kit: Path) -> None:
     listed = {line.split("  ", 1)[1] for line in (kit / "SHA256SUMS").read_text().splitlines()}
     assert set(content(kit)) - listed == {"SHA256SUMS", "SHA256SUMS.asc"}
     assert {"README.txt", "requirements.txt", "LICENCES.txt", "docs/FORMAT.md", "docs/codes/AB-BUG.md"} < listed
+    assert "docs/guides/boundary-admin.md" in listed
     assert f"wheels/{OWN_WHEEL}" in listed
 
 

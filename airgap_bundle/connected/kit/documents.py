@@ -88,12 +88,13 @@ def kit_record(
 
 
 def shipped_documents() -> dict[str, bytes]:
-    """The documents of the toolkit, by their path in the kit: the format, the pages of every code, the schemas."""
+    """The documents of the toolkit, by their path in the kit: the format, guides, the pages of every code, schemas."""
     package = resources.files("airgap_bundle")
     found = {"docs/FORMAT.md": (package / "bundle" / "FORMAT.md").read_bytes()}
-    for page in (package / "pages").iterdir():
-        if page.name.endswith(".md"):
-            found[f"docs/codes/{page.name}"] = page.read_bytes()
+    for source, place in (("pages", "codes"), ("guides", "guides")):
+        for page in (package / source).iterdir():
+            if page.name.endswith(".md"):
+                found[f"docs/{place}/{page.name}"] = page.read_bytes()
     for part in ("manifest", "trust", "boundary"):
         for file in (package / part).iterdir():
             if file.name.endswith(".schema.json"):

@@ -28,7 +28,7 @@ a registry. It needs no network. {contents}
     SHA256SUMS           the hash of every other file
 {signature_files}    requirements.txt     what pip installs, each file pinned by its hash
     wheels/              the toolkit and what it needs
-{executable_file}    docs/                the format of bundles, a page for every error code
+{executable_file}    docs/                guides, the format, a page for every error code
     LICENCES.txt         whose work this is; kit.json says the same for machines
 
 
@@ -119,8 +119,9 @@ is the key that bundles are signed with; check its fingerprint like that above.
     airgap-import serve /srv/registry --allow-push &      # or your own registry
     airgap-import push BUNDLE.tar 127.0.0.1:5000 --policy policy.yaml
 
-airgap-import --help goes on from here; airgap-import explain CODE prints the
-page of an error, which is also in docs/codes/.
+airgap-import explain boundary-admin goes on from here (docs/guides/ has it and
+the other guides); airgap-import explain CODE prints the page of an error, which
+is also in docs/codes/.
 
 
 The next version
