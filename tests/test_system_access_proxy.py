@@ -289,3 +289,17 @@ def test_the_image_that_no_value_sets_is_found_by_nodes_with_a_mirror_rule_and_t
         tool(*fetch, "--user", ":".join(registry.login("gateway")), POSTGRES, environment=nobody)
         assert travelled(proxy, POSTGRES).descriptor.digest in tool("ctr", "-a", address, "images", "ls")
         tool(*fetch, "--user", ":".join(registry.login("agent-site-1")), POSTGRES, environment=nobody, fails=True)
+
+
+def test_with_a_database_of_the_site_its_image_does_not_travel(proxy: System) -> None:
+    proxy.edit({"postgres:\n  enabled: true": "postgres:\n  enabled: false"})
+    proxy.run("airgap-manifest", "lock", proxy.manifest)
+    assert proxy.locked_images() == {f"{GATEWAY}:1.101.1", f"{AGENT}:1.101.1", *OTHERS} - {POSTGRES}
+
+
+def test_who_would_be_told_outside_is_found_in_the_chart(proxy: System) -> None:
+    proxy.edit({"ANALYTICS_TRACKING: disabled": "ANALYTICS_TRACKING: enabled"})
+    proxy.run("airgap-manifest", "lock", proxy.manifest)
+    said = proxy.run("airgap-manifest", "check", "--readiness", "--online", proxy.manifest)
+    assert "AGM032" in said.out
+    assert "ANALYTICS_TRACKING is enabled" in said.text

@@ -193,6 +193,10 @@ def one_registry(vendor: System, north: Customer, south: Customer) -> None:
         customer.walk.sides = {"inside": operator}
         customer.walk.places |= {REGISTRY: vendor.trip.inner.address, "4.2.0": "4.1.0"}
         customer.through("One registry for several customers")
+    # South's policy does not count at north's path, whatever it would take.
+    place = f"{vendor.trip.inner.address}/north"
+    other = ("--policy", operator / "south-policy.yaml", "--state", operator / "shared")
+    assert run("airgap-import", "push", south.bundle, place, *other).status == 3
     names = {
         north: f"north/{SUITE}/api",
         south: "south/platform/suite/api",
