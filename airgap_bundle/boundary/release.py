@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipt import SignedBy
+from airgap_bundle.boundary.upstream_received import check_received
 from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.text import count_text, duration_text
 from airgap_bundle.trust import freshness
@@ -45,12 +46,14 @@ def check_release(
 ) -> tuple[SignedBy, ...]:
     """The approvals, with the roles that they fill. `TrustError` at the first check that does not hold.
 
-    1. The policy still knows the product and lets it write where the images lie, and has not revoked the bundle.
+    1. The policy still knows the product and lets it write where the images lie, and has not revoked the bundle; what
+       it demands of publishers is what the receipt says was found.
     2. They were held as long as the policy wants.
     3. The roles that must approve are filled by different people.
     """
     # 1.
     entry = check_still_allowed(policy, receipt)
+    check_received(policy, entry, receipt)
     if entry.hold is None:
         return _signed(approvals, {})
     # 2.
@@ -74,7 +77,7 @@ def check_release(
 def check_promotion(policy: Policy, receipt: Receipt, history: History, now: datetime) -> None:
     """May what was accepted elsewhere come to the destination of this policy? `TrustError` where not.
 
-    1. What `check_still_allowed` asks.
+    1. What `check_still_allowed` asks, and that publishers have signed as this policy demands.
     2. The signatures that the receipt names fill the roles that this policy asks for: found by their keys, as another
        policy may call people otherwise.
     3. Where it wants a hold, the receipt has been published after one, with the approvals of this policy's roles.
@@ -82,6 +85,7 @@ def check_promotion(policy: Policy, receipt: Receipt, history: History, now: dat
     """
     # 1.
     entry = check_still_allowed(policy, receipt)
+    check_received(policy, entry, receipt)
     # 2.
     _check_roles(policy, entry.require, receipt.signers, receipt)
     # 3.

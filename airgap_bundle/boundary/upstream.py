@@ -57,7 +57,7 @@ class UpstreamCheck:
     policy: Policy
     reader: BundleReader
     now: dt.datetime
-    path_map: PathMap | None = None
+    path_map: PathMap
     _asked: list[tuple[Item, UpstreamDemand]] = field(default_factory=list)
     _idle: list[UpstreamDemand] = field(default_factory=list)
     _carried: CarriedSignatures = field(init=False)
@@ -70,8 +70,8 @@ class UpstreamCheck:
         demands = entry.upstream if entry is not None else ()
         for item in inventory.items:
             # What an item calls itself is the word of whoever built the bundle. What is attached has no tag of its own.
-            if item.kind != "attached" and not is_own_files(item, inventory.name):
-                names = names_of(item, self.path_map)
+            if item.kind != "attached" and not is_own_files(item.kind, item.path, inventory.name):
+                names = names_of(item.source, self.path_map.apply(item.path), self.path_map)
                 self._asked += [(item, demand) for demand in demands if demand.covers(*names)]
         used = {demand.match for _, demand in self._asked}
         self._idle += [demand for demand in demands if demand.match not in used]

@@ -13,34 +13,36 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import Reference
-from airgap_bundle.transfer.paths import PathMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airgap_bundle.bundle.inventory import Item
+    from airgap_bundle.transfer.paths import PathMap
 
 # How a host with a port begins a path below DEST, where a colon cannot stand.
 _HOST_AND_PORT = re.compile(r"([^/]+)_([0-9]{1,5})(/.+)")
 
 
-def names_of(item: Item, path_map: PathMap | None = None) -> tuple[str, ...]:
-    """The name outside, without tag and digest; the path below DEST, as it is written to, and all that lead there."""
-    paths = {item.path, *(path_map or PathMap()).origins(item.path)}
-    return tuple(dict.fromkeys((_outside(item), *(name for path in sorted(paths) for name in _as_reference(path)))))
+def names_of(source: str, written: str, path_map: PathMap) -> tuple[str, ...]:
+    """Of something that is called `source` outside and is written to `written` below DEST, after the map.
+
+    The name outside, without tag and digest; the repository that is written to; and every path that leads there.
+    """
+    paths = dict.fromkeys((written, *path_map.leading_to(written)))
+    return tuple(dict.fromkeys((_outside(source), *(name for path in paths for name in _as_reference(path)))))
 
 
-def is_own_files(item: Item, product: str) -> bool:
+def is_own_files(kind: str, path: str, product: str) -> bool:
     """Whether it is the files of the product itself: they have no publisher upstream, and a place of their own."""
-    return item.kind == "files" and item.path == f"files/{product}"
+    return kind == "files" and path == f"files/{product}"
 
 
-def _outside(item: Item) -> str:
+def _outside(source: str) -> str:
     try:
-        return Reference.parse(item.source).name
+        return Reference.parse(source).name
     except InvalidValueError:
         # A chart that comes as a file: HOST/PATH/NAME:VERSION behind its scheme, or a path.
-        outside = item.source.partition("://")[2] or item.source
+        outside = source.partition("://")[2] or source
         if ":" in outside.rpartition("/")[2]:
             outside = outside.rpartition(":")[0]
         return outside

@@ -19,6 +19,7 @@ from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
 from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.transfer.opening import nothing_beside
+from airgap_bundle.transfer.paths import PathMap
 from airgap_bundle.transfer.reading import read_all
 from airgap_bundle.trust.decision import Decision, Outcome, Overrides, Step, decide
 from airgap_bundle.trust.freshness import History, InventoryClaims
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.signatures import SignatureFile
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
-    from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.trust.policy_model import Policy
 
     # What is remembered of a product: asked for when the signed inventory has said which one it is.
@@ -125,7 +125,7 @@ def verify_head(
     # The signatures were checked before the inventory was read; what is said of them comes from the decision.
     made.sort(key=lambda step: step.number)
     # 9.
-    upstream = UpstreamCheck(policy=policy, reader=reader, now=now, path_map=path_map)
+    upstream = UpstreamCheck(policy=policy, reader=reader, now=now, path_map=path_map or PathMap())
     if (idle := upstream.idle_step) is not None:
         made.append(idle)
     upstream.begin()

@@ -67,11 +67,10 @@ class PathMap:
                 return mapped
         return path
 
-    def origins(self, path: str) -> tuple[str, ...]:
-        """Where `path` goes, and every other path that goes to the same repository."""
-        mapped = self.apply(path)
-        undone = (rule.undo(mapped) for rule in self.rules)
-        return (mapped, *(one for one in undone if one is not None and self.apply(one) == mapped))
+    def leading_to(self, mapped: str) -> tuple[str, ...]:
+        """Every path that becomes `mapped`."""
+        undone = (mapped, *(rule.undo(mapped) for rule in self.rules))
+        return tuple(dict.fromkeys(one for one in undone if one is not None and self.apply(one) == mapped))
 
     def as_texts(self) -> tuple[str, ...]:
         """The rules as they were given, for the receipt."""
