@@ -9,6 +9,8 @@ from __future__ import annotations
 import bisect
 import json
 import re
+import threading
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 _PAGE_NAMES = 10_000
 # Clients read answers of 4 MiB; room is left for the frame around the descriptors.
 _PAGE_BYTES = 3 * 1024 * 1024
+# Read, a manifest takes up to 25 times its bytes; those above this are looked at one after the other, so that some
+# dozen that come at once do not take gigabytes. No image that we know has one of that length.
+_LARGE_BYTES = 256 * 1024
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
@@ -39,6 +44,7 @@ class ManifestRoutes:
         # Whether somebody who asks for a manifest may be about to push what needs it.
         self._refreshes = refreshes
         self._storage = registry.storage
+        self._large = threading.Lock()
 
     def read(self, request: Request, repository: str, rest: str) -> Reply:
         """GET and HEAD of a manifest by tag or digest."""
@@ -57,8 +63,12 @@ class ManifestRoutes:
     def push(self, request: Request, repository: str, rest: str) -> Reply:
         """PUT of a manifest under a tag, or under its digest and any tags in the query."""
         reference = _reference(rest)
+        raw = _read_raw(request)
+        with self._large if len(raw) > _LARGE_BYTES else nullcontext():
+            return self._pushed(request, repository, reference, _parsed(request, raw))
+
+    def _pushed(self, request: Request, repository: str, reference: Digest | str, document: Document) -> Reply:
         tags = request.query.get("tag", ())
-        document = _read_document(request)
         if isinstance(reference, Digest):
             digest = reference
             tags = tuple(_tag(tag) for tag in tags)
@@ -141,10 +151,13 @@ def _unknown_manifest() -> RefusedError:
     return RefusedError(HTTPStatus.NOT_FOUND, "MANIFEST_UNKNOWN", "the repository does not hold this manifest")
 
 
-def _read_document(request: Request) -> Document:
+def _read_raw(request: Request) -> bytes:
     if request.length is not None and request.length > MAX_DOCUMENT_BYTES:
         raise too_large("a manifest", MAX_DOCUMENT_BYTES)
-    raw = read_bounded(request.body, MAX_DOCUMENT_BYTES, what="a manifest")
+    return read_bounded(request.body, MAX_DOCUMENT_BYTES, what="a manifest")
+
+
+def _parsed(request: Request, raw: bytes) -> Document:
     media_type = (request.header("content-type") or "").partition(";")[0].strip()
     try:
         return parse_document(raw, media_type)

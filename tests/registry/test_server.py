@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, OCI_INDEX, OCI_MANIFEST
 from airgap_bundle.registry import directory as directory_module
-from airgap_bundle.registry import incoming
+from airgap_bundle.registry import incoming, manifest_routes
 from airgap_bundle.registry import server as server_module
 from airgap_bundle.registry.server import RegistryServer
 from airgap_bundle.registry.serving import http as http_module
@@ -417,6 +418,31 @@ class TestLists:
             path = (answer.headers["Link"] or "").partition(">")[0].lstrip("<")
         assert [len(page) for page in seen] == [3, 2]
         assert sorted(number for page in seen for number in page) == ["0", "1", "2", "3", "4"]
+
+    def test_large_manifests_are_looked_at_one_after_the_other(
+        self, server: RegistryServer, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Reading one takes many times its bytes; dozens at once would take gigabytes."""
+        at_once, most, original = [0], [0], manifest_routes._parsed
+
+        def parsed(*words: Any) -> Any:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+            time.sleep(0.02)
+            at_once[0] -= 1
+            return original(*words)
+
+        monkeypatch.setattr(manifest_routes, "_parsed", parsed)
+        raw = json.dumps({"schemaVersion": 2, "config": "x" * 300_000}).encode()
+
+        def push(number: int) -> None:
+            with closing(http.client.HTTPConnection(server.host, server.port, timeout=20)) as connection:
+                connection.request("PUT", f"/v2/{name}/manifests/{number}", raw, {"Content-Type": OCI_MANIFEST})
+                assert connection.getresponse().status == 400
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(push, range(4)))
+        assert most == [1]
 
     def test_of_many_large_referrers_one_page_is_read(
         self, server: RegistryServer, client: Client, name: str, monkeypatch: pytest.MonkeyPatch
