@@ -185,6 +185,7 @@ def token_registry(desk: Desk, path: Path, *, service: str = SERVICE, **more: An
 
     realm = Realm(fixed="", is_tls="tls" in more, address=address)
     with at_the_counter(desk.office, service=service, realm=realm, now=desk.clock) as counter:
-        server = RegistryServer(path, allow_push=True, admission=counter.admission, pages=counter.pages, **more)
+        pages = {**counter.pages, **more.pop("pages", {})}
+        server = RegistryServer(path, allow_push=True, admission=counter.admission, pages=pages, **more)
         with server:
             yield server

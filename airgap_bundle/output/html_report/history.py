@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.inside_report import Standing
 from airgap_bundle.core.text import count_text, size_text
-from airgap_bundle.output.html_report.markup import Html, code, element, foreign, joined, text
+from airgap_bundle.output.html_report.markup import Html, code, element, joined, text
 from airgap_bundle.output.html_report.parts import folded, listed, nothing, paragraph, section, table, when
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ def _bar(count: int, most: int) -> Html:
 def _row(one: Import) -> tuple[Html | str, ...]:
     return (
         when(one.finished),
-        foreign(one.product),
-        foreign(one.release),
-        code(one.destination),
+        one.product,
+        one.release,
+        one.destination,
         element("span", _WORDS[one.standing], class_=_COLOURS.get(one.standing, "faint")),
         listed(signature.signer for signature in one.signatures),
-        code(one.receipt),
+        one.receipt,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.output.html_report.attention import attention
 from airgap_bundle.output.html_report.history import history_section, store_section
 from airgap_bundle.output.html_report.markup import Html, element, joined
-from airgap_bundle.output.html_report.parts import TABLES, paragraph, when
+from airgap_bundle.output.html_report.parts import CODE_COLUMNS, TABLES, paragraph, when
 from airgap_bundle.output.html_report.places import places_section
 from airgap_bundle.output.html_report.style import style_sheet
 from airgap_bundle.output.html_report.watching import drift_section, endings_section, logins_section, trail_section
@@ -72,5 +72,5 @@ def _head() -> Html:
         element("title", _TITLE),
     )
     # Own words only, and `<` in none of them: a style sheet is no text that could be escaped.
-    style = Html(f"<style>{style_sheet(TABLES)}</style>")
+    style = Html(f"<style>{style_sheet(TABLES, CODE_COLUMNS)}</style>")
     return element("head", *meta, style)

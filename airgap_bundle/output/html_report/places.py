@@ -99,12 +99,13 @@ def _signature(one: Import) -> Html:
 
 
 def _items(items: tuple[Item, ...], room: int) -> Html:
+    # A cell is a paragraph of its own: its direction of reading ends there without an element for it.
     rows = [
         (
             one.kind,
-            foreign(one.source),
-            "" if _same_name(one) else code(f"{one.path}:{one.tag}" if one.tag else one.path),
-            code(one.digest),
+            one.source,
+            "" if _same_name(one) else f"{one.path}:{one.tag}" if one.tag else one.path,
+            one.digest,
         )
         for one in items[:room]
     ]

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 # So narrow that they fit a phone as they are.
 _STAY_TABLES = frozenset({"months"})
-_BASE = """\
+# Letter by letter in the order in which they are written, whatever direction they have.
+_CODE = "font:.875em/1.5 ui-monospace,monospace;unicode-bidi:isolate-override;direction:ltr"
+_BASE = (
+    f"code{{{_CODE}}}\n"
+    """\
 :root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--faint:#57606a;--line:#d0d7de;--card:#f6f8fa;
 --good:#116329;--bad:#a40e26;--warn:#7a4b00;--bar:#0550ae;--link:#0550ae}
 @media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--faint:#9aa4af;--line:#3d444d;--card:#161b22;
@@ -35,7 +39,6 @@ margin:.8rem 0}
 .notice.bad{border-left-color:var(--bad);color:inherit}
 .notice.warn{border-left-color:var(--warn);color:inherit}
 .card{border:1px solid var(--line);background:var(--card);padding:.1rem .9rem .6rem;margin:.8rem 0}
-code{font:.875em/1.4 ui-monospace,monospace;unicode-bidi:isolate-override;direction:ltr}
 bdi{unicode-bidi:isolate}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem}
 dt{color:var(--faint)}dd{margin:0;min-width:0}
@@ -62,10 +65,15 @@ td{border:0;padding:.05rem 0}td:empty{display:none}td::before{color:var(--faint)
 tr,.card dl,.notice{break-inside:avoid}h2,h3{break-after:avoid}thead{display:table-header-group}
 rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}a{text-decoration:none}}
 """
+)
 
 
-def style_sheet(tables: Mapping[str, Sequence[str]]) -> str:
-    """The style, with a label for each column of each kind of table (own words only) where rows become blocks."""
+def style_sheet(tables: Mapping[str, Sequence[str]], code_columns: Mapping[str, Sequence[int]]) -> str:
+    """The style, with a label for each column of each kind of table (own words only) where rows become blocks.
+
+    `code_columns` are set as `code` is, without one in each cell.
+    """
+    names = ",".join(f".{kind} td:nth-child({n})" for kind, columns in code_columns.items() for n in columns)
     labels = "".join(
         f'.{kind} td:nth-child({number})::before{{content:"{header}: "}}'
         for kind, headers in tables.items()
@@ -73,4 +81,4 @@ def style_sheet(tables: Mapping[str, Sequence[str]]) -> str:
         for number, header in enumerate(headers, start=1)
         if header
     )
-    return f"{_BASE}@media (max-width:40rem){{{labels}}}\n"
+    return f"{_BASE}{names}{{{_CODE}}}\n@media (max-width:40rem){{{labels}}}\n"
