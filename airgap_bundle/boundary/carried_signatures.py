@@ -46,6 +46,8 @@ class CarriedSignatures:
     def __init__(self, reader: BundleReader) -> None:
         self._reader = reader
         self._inventory: Inventory = reader.inventory
+        # Asked for again with each signature that may be over it, and up to 4 MiB to read.
+        self._last_loose: tuple[Digest, Document] | None = None
         self._attached: dict[Digest, list[Item]] = {}
         for item in self._inventory.items:
             if item.subject is not None and (not item.tag or item.tag.endswith(SIGNATURE_SUFFIX)):
@@ -160,28 +162,37 @@ class CarriedSignatures:
                     )
 
     def _evidence_candidates(self, item: Item) -> Iterator[Candidate]:
-        """Those that verdicts name and that are no items of the bundle: plain blobs."""
-        for manifest, payload in _evidence_of(item):
+        """Those that verdicts name and that are no items of the bundle: plain blobs. No more than of the others."""
+        count = 0
+        for manifest, payload in dict.fromkeys(_evidence_of(item)):
             if self._size(manifest) is None:
                 continue
             try:
                 document = self._loose(manifest)
             except InvalidValueError:
                 continue
-            found = [one for one in candidates_in(document) if one.layer.digest == payload]
-            yield from found[:MAX_SIGNATURES]
+            for candidate in candidates_in(document):
+                count += candidate.layer.digest == payload
+                if count > MAX_SIGNATURES:
+                    return
+                if candidate.layer.digest == payload:
+                    yield candidate
 
     def _loose(self, digest: Digest) -> Document:
         """An image document that lies in the bundle as a plain blob; `InvalidValueError` where it is none."""
+        if self._last_loose is not None and self._last_loose[0] == digest:
+            return self._last_loose[1]
         size = self._size(digest)
         if size is None or size > MAX_DOCUMENT_BYTES:
             raise InvalidValueError(f"the bundle does not hold {digest}, or it is too long for an image manifest")
         raw = self._blob(digest, size)
         value = strictjson.parse_object(raw, max_bytes=MAX_DOCUMENT_BYTES, floats=True)
         # A document may leave its type to whatever points to it; there is only one that fits each shape.
-        return parse_document(
+        document = parse_document(
             raw, "" if value.get("mediaType") else OCI_INDEX if "manifests" in value else OCI_MANIFEST
         )
+        self._last_loose = digest, document
+        return document
 
     def _size(self, digest: Digest) -> int | None:
         entry = self._inventory.by_digest.get(digest)

@@ -23,6 +23,7 @@ from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.oci import OCI_INDEX, parse_document
 from airgap_bundle.core.partial_index import keep_children
+from airgap_bundle.trust import upstream_evidence
 from airgap_bundle.trust.policy_files import load_policy
 
 if TYPE_CHECKING:
@@ -184,6 +185,18 @@ def test_more_artifacts_than_are_looked_into_are_refused(site: Site, key: Any, m
     referrers = [upstream.bundle_referrer(image.root, b"%d" % n, "https://slsa.dev/provenance/v1") for n in range(3)]
     made = bundle(site, parts(site, ("1.0", image.with_referrers(*referrers))))
     site.refuses(made, "AB-TRUST-UPSTREAM-LIMITS", "more than 2 artifacts")
+
+
+def test_evidence_named_again_and_again_is_looked_at_once(site: Site, key: Any) -> None:
+    image = single_image("app")
+    wrong = ec.generate_private_key(ec.SECP256R1())
+    content = upstream.payload(image.digest)
+    notes = upstream.key_notes(wrong, content)
+    made = upstream.signature_image(*[(content, {**notes, "n": str(number)}) for number in range(300)])
+    verdict, blobs = evidence(made, image.digest)
+    again = tuple({**verdict, "rule": str(number)} for number in range(100))
+    whole = saying(with_blobs(parts(site, ("1.0", image)), blobs), upstream=again)
+    site.refuses(bundle(site, whole), REFUSED, f"none of {upstream_evidence.MAX_SIGNATURES} attempts holds")
 
 
 def test_a_stream_with_more_signatures_than_are_kept_is_refused(
