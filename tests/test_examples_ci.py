@@ -107,6 +107,7 @@ def variables_of(node: Node | None) -> dict[str, str]:
     return {name: text_of(value) for name, value in node.entries.items()} if isinstance(node, MappingNode) else {}
 
 
+@pytest.mark.slow
 @pytest.mark.tools("git", "bash")
 @pytest.mark.parametrize("job", ["airgap-manifest", "airgap-bundle"])
 def test_the_jobs_of_gitlab_run_to_their_end(job: str, checkout: Path) -> None:
@@ -121,6 +122,7 @@ def test_the_jobs_of_gitlab_run_to_their_end(job: str, checkout: Path) -> None:
         assert json.loads((checkout / "bundle.cdx.json").read_text())["bomFormat"] == "CycloneDX"
 
 
+@pytest.mark.slow
 @pytest.mark.tools("git", "bash")
 @pytest.mark.parametrize(("name", "job"), [("github-actions.yml", "check"), ("github-bundle.yml", "bundle")])
 def test_the_jobs_of_github_run_to_their_end(name: str, job: str, checkout: Path) -> None:

@@ -68,6 +68,7 @@ CODE = re.compile(r"^\| (AB-[A-Z0-9-]+) \|", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.tools("bash", "gpg", "gpgv")
 def test_five_minutes_by_hand_end_with_a_verified_push(tmp_path: Path) -> None:
     """The two blocks of README, with a registry on loopback in the place of Docker Hub."""
