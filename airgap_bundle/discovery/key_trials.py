@@ -21,7 +21,7 @@ from airgap_bundle.discovery.value_keys import candidates
 from airgap_bundle.discovery.values import STUB, get, merged
 from airgap_bundle.discovery.walk import Walk
 from airgap_bundle.manifest.looseyaml import parse_stream
-from airgap_bundle.manifest.settings import MAX_KEYS, Form, Setting, pointer
+from airgap_bundle.manifest.settings import ALLOWING, MAX_KEYS, Form, Setting, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -41,7 +41,6 @@ _MAX_ALONE = 40
 # What one rendering may take here.
 _SECONDS = 20.0
 # Bitnami's charts refuse images that are not theirs unless this is set.
-_ALLOWING = ("global", "security", "allowInsecureImages")
 _RENDERED = "rendered"
 
 
@@ -147,7 +146,7 @@ class _Trial:
                 break
             sweep = self._render(self._entries, only_base=only_base)
             fails = self._fails(sweep)
-            if fails and not self._allows and get(self._seen, _ALLOWING) is not None:
+            if fails and not self._allows and get(self._seen, ALLOWING) is not None:
                 self._allows = True
             elif fails:
                 if not self._blame():
@@ -194,7 +193,7 @@ class _Trial:
             for at, form in entry.shape or ():
                 _put(result, at, self._text(entry, form), self._seen)
         if self._allows:
-            _put(result, _ALLOWING, True, self._seen)  # noqa: FBT003 - the value that the chart gets
+            _put(result, ALLOWING, True, self._seen)  # noqa: FBT003 - the value that the chart gets
         return result
 
     def _host(self, entry: _Entry) -> str:
@@ -247,7 +246,7 @@ class _Trial:
         for root in sorted(lists, key=str):
             yield Setting(at=pointer(root), form=Form.LIST, text=_json(_at(self._own, root)))
         if used and self._allows:
-            yield Setting(at=pointer(_ALLOWING), form=Form.TRUE, proof=_RENDERED)
+            yield Setting(at=pointer(ALLOWING), form=Form.TRUE, proof=_RENDERED)
 
     def _fixed(self, sweep: Sweep, wanted: set[str]) -> Iterator[Setting]:
         """Images that are still asked for where they were: by the chart as it is, or of those that travel."""

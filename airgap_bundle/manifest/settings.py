@@ -23,6 +23,8 @@ MAX_SETTINGS = 10_000
 MAX_KEYS = 32
 # A list goes whole into a values file; what is longer than any text of a lock may be is not carried.
 MAX_TEXT_BYTES = 4096
+# The one switch that is ever set: without it the charts of a large publisher refuse images from elsewhere.
+ALLOWING = ("global", "security", "allowInsecureImages")
 
 
 class Form(StrEnum):
@@ -77,6 +79,9 @@ class Setting:
             self.items()
         elif (self.form is Form.TRUE) != (not self.text):
             raise InvalidValueError("a setting is about an image, or true")
+        elif self.form is Form.TRUE and keys_of(self.at) != ALLOWING:
+            # A lock that is lied about must not switch on whatever else a chart can do.
+            raise InvalidValueError(f"nothing but {pointer(ALLOWING)} is ever set to true: {self.at[:160]!r}")
 
     def items(self) -> list[Any]:
         """The list, for the form `list`."""

@@ -86,6 +86,12 @@ def test_a_setting_that_says_nothing_is_refused(form: Form, text: str, proof: st
         Setting(at="/x", form=form, text=text, proof=proof)
 
 
+def test_no_other_switch_of_a_chart_is_ever_set() -> None:
+    for at in ("/rbac/clusterAdmin", "/global/security", "/global/security/allowInsecureImages/0"):
+        with pytest.raises(InvalidValueError, match="nothing but"):
+            Setting(at=at, form=Form.TRUE)
+
+
 def test_settings_belong_to_charts() -> None:
     with pytest.raises(InvalidValueError, match="settings belong to charts"):
         item("image", APP, settings=SETTINGS)

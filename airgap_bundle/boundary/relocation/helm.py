@@ -1,7 +1,8 @@
 """Helm: `CHART.values.yaml`, the values that let a chart ask for the images inside. The chart itself stays untouched.
 
 The keys were found while the lock was made, where the chart could be rendered with them. A Helm values file replaces a
-list whole, so the chart's own list comes with it.
+list whole, so the chart's own list comes with it. All of that is the word of whoever made the lock: nothing is set but
+names of images, the one switch that lets them in, and lists with an image in them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def helm(moves: Moves) -> Output:
         unplaced += [Unplaced(what=f"{chart.name} {chart.tag}", why=note) for note in overlay.notes]
         told |= overlay.told
         if overlay.values:
-            text = header(moves.receipts, [f"{chart.source}, version {chart.tag}", *overlay.notes])
+            notes = [f"{chart.source}, version {chart.tag}", *overlay.notes, *overlay.lists]
+            text = header(moves.receipts, notes)
             files.append(Made(path=f"{name}.values.yaml", data=(text + yamlout.dump(overlay.values)).encode()))
     if moves.charts:
         rest = [one for one in moves.images if str(one.source) not in told and not one.services]
@@ -87,6 +89,8 @@ class _Overlay:
         for one in moves.images:
             self._by_name.setdefault(one.source.name, []).append(one)
         self._guessed = False
+        self._places = [one.at for one in chart.settings if one.form not in {Form.LIST, Form.FIXED, Form.TRUE}]
+        self.lists: list[str] = []
         self.values: dict[str, Any] = {}
         self.told: set[str] = set()
         self._notes: dict[str, None] = {}
@@ -108,7 +112,7 @@ class _Overlay:
             return
         keys = keys_of(setting.at)
         if setting.form is Form.LIST:
-            self._set(keys, setting.items())
+            self._take_list(setting, keys)
         elif setting.form is Form.TRUE:
             self._set(keys, True)  # noqa: FBT003 - the value that the chart gets
         else:
@@ -119,6 +123,12 @@ class _Overlay:
             self._guessed |= not setting.proof
             self.told.add(str(moved.source))
             self._set(keys, self._value(setting.form, moved))
+
+    def _take_list(self, setting: Setting, keys: tuple[str, ...]) -> None:
+        """A list, if an image goes into it; whoever uses the file is told what else it replaces."""
+        if any(at.startswith(f"{setting.at}/") for at in self._places):
+            self._set(keys, setting.items())
+            self.lists.append(f"{'.'.join(keys)} is written whole, as the lock has it: compare it with the chart's own")
 
     def _value(self, form: Form, moved: Moved) -> str:
         return {

@@ -130,8 +130,20 @@ def test_a_list_keeps_what_else_is_in_it() -> None:
         ("/extra/1", Form.TAGGED, REDIS),
     ]
     inside = f"{INSIDE}/{REDIS}"
+    text = one_text(helm(moves(image(REDIS), chart(*settings))))
+    assert read(text) == {"extra": [{"name": "yes", "image": inside, "n": 1}, inside]}
+    assert "# extra is written whole, as the lock has it: compare it with the chart's own\n" in text
+
+
+def test_a_list_without_an_image_in_it_is_not_written() -> None:
+    """A lock could set any value of a chart by it."""
+    settings = [
+        ("/image", Form.TAGGED, REDIS),
+        ("/extraContainers", Form.LIST, '[{"securityContext": {"privileged": true}}]'),
+        ("/extra", Form.LIST, "[1]"),
+    ]
     made = read(one_text(helm(moves(image(REDIS), chart(*settings)))))
-    assert made == {"extra": [{"name": "yes", "image": inside, "n": 1}, inside]}
+    assert made == {"image": f"{INSIDE}/{REDIS}"}
 
 
 @pytest.mark.parametrize(
