@@ -16,12 +16,13 @@ from airgap_bundle.connected.fetching import Fetcher
 from airgap_bundle.connected.sources import Sources
 from airgap_bundle.connected.upstream_confirming import confirm_verdicts
 from airgap_bundle.core.errors import DocumentError, UsageError
-from airgap_bundle.core.report import Severity
+from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text
 from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
 from airgap_bundle.manifest.model import parse_manifest, read_document
 from airgap_bundle.manifest.overlay import load_overlay, merge, merged_document
 from airgap_bundle.manifest.staleness import staleness
+from airgap_bundle.manifest.words import timestamp_text
 from airgap_bundle.transfer.scheduler import Cancellation
 
 if TYPE_CHECKING:
@@ -148,18 +149,28 @@ def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refre
     return lock, True
 
 
+def _ending(project: Project, lock: Lock) -> str:
+    place, end = project.lock_path, timestamp_text(lock.expires)
+    return (
+        f"{place} ends on {end}, and so does what is built from it: inside it is refused then (--relock makes it anew)"
+    )
+
+
 def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: bool) -> Lock:
     """The lock to build from: the one that is there, or a new one where it is missing or may be made anew.
 
-    `DocumentError` where it is stale: what was reviewed is not what the manifest says now.
+    `DocumentError` where it is stale: what was reviewed is not what the manifest says now. One that has expired or soon
+    will is used with a warning: whoever makes an old bundle again to compare it needs that very lock.
     """
     if project.lock is None:
         return make_lock(project, shop, now)[0]
-    findings = project.staleness()
-    if not findings:
-        return project.lock
-    if relock:
+    findings, is_ending = project.staleness(), project.lock.is_ending(int(now.timestamp()))
+    if relock and (findings or is_ending):
         return make_lock(project, shop, now)[0]
+    if not findings:
+        if is_ending:
+            shop.report(Remark(severity=Severity.WARNING, message=_ending(project, project.lock)))
+        return project.lock
     raise DocumentError(
         "AB-LOCK-STALE",
         f"{project.lock_path} does not fit {project.path} any more",

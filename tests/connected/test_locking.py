@@ -72,11 +72,25 @@ def test_a_lock_that_nears_its_end_is_told_and_made_anew_with_what_it_holds(trip
     file.write_text(older)
     said = run("airgap-manifest", "check", "--strict", trip.path / "acme.yaml")
     assert (said.status, "AGM010" in said.text) == (status, bool(status)), said.text
+    built = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "old.tar")
+    assert (built.status, "--relock" in built.text) == (0, bool(status)), built.text
+    assert lock_text(trip) == older
     held = digests(trip)
     locked(trip)
     assert digests(trip) == held
     assert (lock_text(trip) != older) == bool(status)
     assert run("airgap-manifest", "check", "--strict", trip.path / "acme.yaml").status == 0
+
+
+def test_a_build_with_relock_gives_an_expired_lock_a_new_end(trip: Trip) -> None:
+    trip.manifest_of_images(two_images(trip)[0], more=("expires: 90d",))
+    locked(trip)
+    older = re.sub("^(created|expires): .*$", r"\1: '2020-01-01T00:00:00Z'", lock_text(trip), flags=re.MULTILINE)
+    older = older.replace("created: '2020-01-01", "created: '2019-10-03")
+    (trip.path / "acme.lock.yaml").write_text(older)
+    said = run("airgap-export", "build", trip.path / "acme.yaml", "-o", trip.path / "new.tar", "--relock")
+    assert (said.status, "refused inside" in said.text) == (0, False), said.text
+    assert "2020-01-01" not in lock_text(trip)
 
 
 def test_a_comment_in_the_manifest_keeps_the_digests_in_a_new_lock(trip: Trip) -> None:
