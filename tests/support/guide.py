@@ -29,6 +29,8 @@ _SECONDS = 60
 _BLOCK = re.compile(r"^```sh (outside|inside)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^## +(.+)$", re.MULTILINE)
 _SHELL = re.compile(r"[|<>;&$`*]")
+# Nothing in there means anything to a shell.
+_QUOTED = re.compile(r"'[^']*'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +104,8 @@ class Walk:
         if command.program == "cd":
             # What the guide calls its directory is where each side is already.
             return Said(status=0, out="", err="")
-        said = self._in_a_shell(text) if _SHELL.search(text) or command.program not in _APPS else _here(text)
+        needs_a_shell = command.program not in _APPS or _SHELL.search(_QUOTED.sub("", text))
+        said = self._in_a_shell(text) if needs_a_shell else _here(text)
         assert said.status == 0, f"{command.text}\n{said.err}"
         return said
 
