@@ -214,6 +214,7 @@ def verify(path: Path, heads: Iterable[AuditHead] = ()) -> AuditVerdict:
         with _reading(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
             whole = _whole_bytes(descriptor)
             torn = os.fstat(descriptor).st_size - whole
+            _let_go(descriptor)
             for n, line in enumerate(_lines(file, whole), start=1):
                 _check_line(chain, line, n)
                 wanted.get(chain.head.records, set()).discard(chain.head.digest)
@@ -228,11 +229,13 @@ def verify(path: Path, heads: Iterable[AuditHead] = ()) -> AuditVerdict:
 def read_lines(path: Path) -> Iterator[bytes]:
     """The finished lines of a trail, as they are; a missing file has none. `HostError` if it cannot be read.
 
-    Nobody can append while they are read. A line that is longer than a record may be comes as its front.
+    What is appended meanwhile is not among them. A line that is longer than a record may be comes as its front.
     """
     if path.exists():
         with _reading(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-            yield from _lines(file, _whole_bytes(descriptor))
+            whole = _whole_bytes(descriptor)
+            _let_go(descriptor)
+            yield from _lines(file, whole)
 
 
 def _lines(file: BinaryIO, whole: int) -> Iterator[bytes]:
@@ -296,6 +299,11 @@ def _flock(descriptor: int, path: Path, kind: int) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             return
+
+
+def _let_go(descriptor: int) -> None:
+    """Let others append: what is finished never changes, and reading a long trail takes longer than they would wait."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _whole_bytes(descriptor: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 from support.child import run_child, start_child
 from support.receipts import NOON, digest
 
-from airgap_bundle.boundary.audit import Audit, verify
+from airgap_bundle.boundary.audit import Audit, read_lines, verify
 from airgap_bundle.boundary.audit_record import MAX_LINE_BYTES, ORIGIN, AuditRecord, dump_record, glance, parse_record
 from airgap_bundle.boundary.receipt import AuditHead
 from airgap_bundle.core.errors import HostError, InvalidValueError
@@ -346,3 +346,12 @@ def test_a_glance_is_not_enough_for_anything_else(old: bytes, new: bytes) -> Non
     line = dump_record(AuditRecord(sequence=7, previous=digest("before"), time=NOON, event="push-begun"))
     assert glance(line) is not None
     assert glance(line.replace(old, new)) is None
+
+
+def test_while_a_long_trail_is_read_others_append_to_it(trail: Path) -> None:
+    lines = read_lines(trail)
+    first = next(lines)
+    Audit(path=trail).append("import.tag", at=NOON, details={"tag": "later"})
+    rest = list(lines)
+    assert [first, *rest] == _lines(trail)[:6]
+    assert verify(trail).records == 7
