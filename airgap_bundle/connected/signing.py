@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airgap_bundle.trust.keyless_signing import SigningService
+    from airgap_bundle.trust.openpgp import SigningKey
 
 _MAX_PASSPHRASE_BYTES = 1024
 _WAYS = "gpg:KEY with a fingerprint or an e-mail address, keyless, or key:FILE"
@@ -65,12 +66,12 @@ class SigningOptions:
 class GnuPgSigner:
     """A key of the user's own GnuPG: on disk, with an agent, or on a smartcard."""
 
-    fingerprint: str
+    key: SigningKey
     who: str
 
     def sign(self, data: bytes) -> SignatureFile:
         """Ask gpg; it may ask for a passphrase or a touch."""
-        signature = openpgp.sign(data, self.fingerprint)
+        signature = openpgp.sign(data, self.key)
         return SignatureFile(name=f"openpgp-{signature.fingerprint}.sig", data=signature.data)
 
 
@@ -119,7 +120,7 @@ def _find(text: str, options: SigningOptions) -> Signer:
     method, colon, key = text.partition(":")
     if method == "gpg" and key:
         found = openpgp.find_signing_key(key)
-        return GnuPgSigner(found.fingerprint, f"{found.user_ids[0]} ({found.fingerprint})")
+        return GnuPgSigner(found, f"{found.user_ids[0]} ({found.fingerprint})")
     if method == "key" and key:
         return _plain_key(Path(key), options)
     if method == "keyless" and not colon:

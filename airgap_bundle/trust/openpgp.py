@@ -14,7 +14,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,12 +258,13 @@ def export_public_key(fingerprint: str, *, gpg_home: str | Path | None = None) -
     return read_public_key(exported)
 
 
-def sign(data: bytes, key: str, *, gpg_home: str | Path | None = None) -> OpenPgpSignature:
+def sign(data: bytes, key: str | SigningKey, *, gpg_home: str | Path | None = None) -> OpenPgpSignature:
     """A detached binary signature over `data`, made by the user's own gpg with its agent, smartcard and pinentry.
 
+    `key` names the key as `find_signing_key` takes it, or is what that has found: then it is not looked up once more.
     Waits as long as the person needs for passphrase or touch. `UsageError` for the key, `HostError` where gpg fails.
     """
-    signing_key = find_signing_key(key, gpg_home=gpg_home)
+    signing_key = key if isinstance(key, SigningKey) else find_signing_key(key, gpg_home=gpg_home)
     result = _gnupg(gpg_home).sign(
         data,
         keyid=signing_key.fingerprint.upper(),
@@ -305,19 +306,22 @@ def _checked_key_text(key: str) -> str:
 
 def _gnupg(gpg_home: str | Path | None) -> Any:
     """python-gnupg on the user's own home, or the one given."""
-    import gnupg  # noqa: PLC0415 - heavy, and only signing needs it
-
     environment: dict[str, str] = dict(os.environ)
     if "GPG_TTY" not in environment and sys.stdin is not None and sys.stdin.isatty():
         environment["GPG_TTY"] = os.ttyname(sys.stdin.fileno())
     if gpg_home is not None and not Path(gpg_home).is_dir():
         raise UsageError("AB-GPG-KEY", f"there is no GnuPG home {printable(str(gpg_home))}")
+    home = None if gpg_home is None else str(Path(gpg_home).resolve())
+    return _gnupg_of(home, tuple(sorted(environment.items())))
+
+
+@lru_cache(maxsize=1)
+def _gnupg_of(home: str | None, environment: tuple[tuple[str, str], ...]) -> Any:
+    """Kept, because each new one runs gpg to learn its version."""
+    import gnupg  # noqa: PLC0415 - heavy, and only signing needs it
+
     try:
-        gpg = gnupg.GPG(
-            gpgbinary=find_program("gpg"),
-            gnupghome=None if gpg_home is None else str(Path(gpg_home).resolve()),
-            env=environment,
-        )
+        gpg = gnupg.GPG(gpgbinary=find_program("gpg"), gnupghome=home, env=dict(environment))
     except (OSError, ValueError) as error:
         raise HostError("AB-GPG-FAILED", f"gpg could not be run: {printable(str(error))}") from error
     gpg.encoding = "utf-8"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.handmade import HandmadeKey, notation
@@ -43,6 +44,22 @@ def test_a_signature_is_verified_with_the_pinned_key_alone(home: GnuPgHome, alic
     verified = openpgp.verify(DATA, signature.data, home.public_key(alice), alice, now=now())
     assert (signature.fingerprint, verified.fingerprint, verified.signing_fingerprint) == (alice, alice, alice)
     assert abs(verified.created - now()) < timedelta(minutes=1)
+
+
+def test_a_key_that_was_found_is_not_looked_up_once_more(
+    home: GnuPgHome, alice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = openpgp.find_signing_key(alice, gpg_home=home.path)
+    started: list[str] = []
+    real = subprocess.Popen.__init__
+
+    def watched(self: Any, command: list[str], **options: Any) -> None:
+        started.append(command[-1])
+        real(self, command, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", watched)
+    assert openpgp.sign(DATA, found, gpg_home=home.path).fingerprint == alice
+    assert len(started) == 1
 
 
 def test_the_fingerprint_may_be_in_upper_case(home: GnuPgHome, alice: str) -> None:
