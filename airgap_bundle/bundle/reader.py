@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airgap_bundle.bundle import layout, views
 from airgap_bundle.bundle.inventory import (
@@ -233,11 +233,16 @@ class BundleReader:
             if not self.medium.seekable:
                 self._loaded[descriptor.digest] = raw
         try:
-            document = parse_document(raw, descriptor.media_type)
+            document = parse_document(raw, descriptor.media_type, name=self._name)
         except InvalidValueError as error:
             raise _bad_document(self.medium.name, descriptor, str(error)) from error
         self._documents[descriptor.digest, descriptor.media_type] = document
         return document
+
+    def _name(self, text: str) -> Digest:
+        """The digest that the inventory has for a blob, not a second one that is equal."""
+        extent = self.layout.extents.get(cast("Digest", text))
+        return Digest(text) if extent is None else extent.digest
 
     def loaded(self, digest: Digest) -> bytes | None:
         """The blob, if a stream has passed it already as an image document."""

@@ -7,15 +7,16 @@ specification 1.1 (manifest.md, image-index.md), distribution specification 1.1,
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airgap_bundle.core import strictjson
-from airgap_bundle.core.content import Descriptor, Digest
+from airgap_bundle.core.content import NO_ANNOTATIONS, Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -249,11 +250,13 @@ class Document:
         return self.config is not None and self.config.media_type in IMAGE_CONFIG_TYPES and not self.artifact_type
 
 
-def parse_document(raw: bytes, media_type: str = "") -> Document:
+def parse_document(raw: bytes, media_type: str = "", *, name: Callable[[str], Digest] = Digest) -> Document:
     """Read an image manifest or an index from the bytes that a registry or a bundle holds.
 
     `media_type` is what came with them; empty, what the document says of itself is taken. The two must agree, and
     nothing may be both a manifest and an index (CVE-2021-41190). Raises `InvalidValueError`.
+
+    `name` makes a digest of its text. Whoever holds many already gives the one it has, so that each is held once.
     """
     value = strictjson.parse_object(raw, max_bytes=MAX_DOCUMENT_BYTES, floats=True)
     own = value.get("mediaType", "")
@@ -276,21 +279,21 @@ def parse_document(raw: bytes, media_type: str = "") -> Document:
     artifact_type = value.get("artifactType", "")
     if not isinstance(artifact_type, str):
         raise InvalidValueError("artifactType is not a string")
-    subject = parse_descriptor(value["subject"], "subject") if value.get("subject") is not None else None
+    subject = parse_descriptor(value["subject"], "subject", name) if value.get("subject") is not None else None
     if actual in INDEX_TYPES:
-        children = tuple(_children(value["manifests"]))
+        children = tuple(_children(value["manifests"], name))
         return Document(raw=raw, descriptor=descriptor, artifact_type=artifact_type, children=children, subject=subject)
     return Document(
         raw=raw,
         descriptor=descriptor,
         artifact_type=artifact_type,
-        config=parse_descriptor(value.get("config"), "config"),
-        layers=tuple(parse_descriptor(layer, f"layers[{n}]") for n, layer in enumerate(_list(value, "layers"))),
+        config=parse_descriptor(value.get("config"), "config", name),
+        layers=tuple(parse_descriptor(layer, f"layers[{n}]", name) for n, layer in enumerate(_list(value, "layers"))),
         subject=subject,
     )
 
 
-def parse_descriptor(value: object, path: str) -> Descriptor:
+def parse_descriptor(value: object, path: str, name: Callable[[str], Digest] = Digest) -> Descriptor:
     """One descriptor inside a document; `path` is its place there, for the complaint."""
     if not isinstance(value, dict):
         raise InvalidValueError(f"{path} is not a descriptor")
@@ -303,7 +306,13 @@ def parse_descriptor(value: object, path: str) -> Descriptor:
     if not isinstance(annotations, dict) or not all(isinstance(v, str) for v in annotations.values()):
         raise InvalidValueError(f"{path}.annotations is not a map of strings")
     try:
-        return Descriptor(media_type=media_type, digest=Digest(digest), size=size, annotations=annotations)
+        return Descriptor(
+            # The same few types again and again, in documents that are held by the thousand.
+            media_type=sys.intern(media_type),
+            digest=name(digest),
+            size=size,
+            annotations=annotations or NO_ANNOTATIONS,
+        )
     except InvalidValueError as error:
         raise InvalidValueError(f"{path}: {error}") from error
 
@@ -316,9 +325,9 @@ def _list(value: Mapping[str, Any], key: str) -> list[Any]:
     return items
 
 
-def _children(items: object) -> Iterator[Child]:
+def _children(items: object, name: Callable[[str], Digest]) -> Iterator[Child]:
     for n, item in enumerate(_list({"manifests": items}, "manifests")):
-        descriptor = parse_descriptor(item, f"manifests[{n}]")
+        descriptor = parse_descriptor(item, f"manifests[{n}]", name)
         platform = item.get("platform")
         if platform is None:
             yield Child(descriptor=descriptor)

@@ -232,6 +232,16 @@ def test_blobs_are_the_config_and_then_the_layers() -> None:
     assert root.is_image
 
 
+def test_what_many_documents_have_in_common_is_held_once() -> None:
+    raw = single_image("acme").root.raw
+    known = {str(blob.digest): blob.digest for blob in parse_document(raw).blobs}
+    first, second = (parse_document(raw, name=known.__getitem__) for _ in range(2))
+    for one, other in zip(first.blobs, second.blobs, strict=True):
+        assert one.digest is other.digest
+        assert one.media_type is other.media_type
+        assert one.annotations is other.annotations
+
+
 def test_a_chart_is_no_image() -> None:
     assert not helm_chart().root.is_image
 
