@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary import ledger_values
 from airgap_bundle.boundary.attaching import attach_all
-from airgap_bundle.boundary.base import Memory, prove_base
 from airgap_bundle.boundary.choosing import choose
-from airgap_bundle.boundary.files_out import Staged, stage
 from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
 from airgap_bundle.boundary.preflight import check_writable
 from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.audit import Audit
     from airgap_bundle.boundary.destination import Destination
+    from airgap_bundle.boundary.files_out import Staged
     from airgap_bundle.boundary.ledger import Ledger
     from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.boundary.state import StateDirectory
@@ -163,6 +162,8 @@ class Push:
         targets, skipped = choose(targets, self.only)
         plan = plan_push(inventory, targets, destination=str(self.destination), inquirer=inquirer)
         if inventory.assumed or self.deep:
+            from airgap_bundle.boundary.base import Memory, prove_base  # noqa: PLC0415 - most bundles are whole
+
             memory = Memory(ledger=self.ledger, destination=self.destination, in_destination=self._kept)
             plan = prove_base(plan, inventory, memory, inquirer, self.report, deep=self.deep)
         return Prepared(verified=verified, plan=plan, skipped=skipped)
@@ -295,6 +296,8 @@ class Push:
         if self.files_to is None:
             yield None
             return
+        from airgap_bundle.boundary.files_out import stage  # noqa: PLC0415 - few want files as files
+
         reader = prepared.verified.reader
 
         def open_blob(repository: str, layer: Descriptor) -> AbstractContextManager[Source]:

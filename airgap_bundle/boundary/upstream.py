@@ -16,28 +16,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.carried_provenance import judge_provenance
-from airgap_bundle.boundary.carried_signatures import CarriedSignatures
 from airgap_bundle.boundary.upstream_names import is_own_files, names_of
 from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.core.text import count_text, printable
 from airgap_bundle.trust import keys
 from airgap_bundle.trust.decision import UPSTREAM, Outcome, Step
-from airgap_bundle.trust.upstream_judging import Signatory, judge
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator
 
     from airgap_bundle.boundary.carried_provenance import ChartParts
+    from airgap_bundle.boundary.carried_signatures import CarriedSignatures
     from airgap_bundle.bundle.inventory import Item
     from airgap_bundle.bundle.reader import BundleReader
     from airgap_bundle.core.content import Digest
     from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.trust.policy_model import OpenPgpKey, Policy, UpstreamDemand
     from airgap_bundle.trust.upstream_evidence import Candidate
-    from airgap_bundle.trust.upstream_judging import Vouched
+    from airgap_bundle.trust.upstream_judging import Signatory, Vouched
 
 # Of a rejected signature the reason is shown, not what some library has to say about it.
 _MAX_REASON = 300
@@ -64,7 +62,6 @@ class UpstreamCheck:
 
     def __post_init__(self) -> None:
         """Look which demands are about something here."""
-        self._carried = CarriedSignatures(self.reader)
         inventory = self.reader.inventory
         entry = self.policy.product(inventory.name)
         demands = entry.upstream if entry is not None else ()
@@ -75,6 +72,10 @@ class UpstreamCheck:
                 self._asked += [(item, demand) for demand in demands if demand.covers(*names)]
         used = {demand.match for _, demand in self._asked}
         self._idle += [demand for demand in demands if demand.match not in used]
+        if self._asked:
+            from airgap_bundle.boundary.carried_signatures import CarriedSignatures  # noqa: PLC0415 - few demand any
+
+            self._carried = CarriedSignatures(self.reader)
 
     @property
     def is_demanded(self) -> bool:
@@ -134,6 +135,8 @@ class UpstreamCheck:
                 yield partial(self._judge_provenance, item, demand, parts, key)
 
     def _signatories(self, demand: UpstreamDemand) -> Iterator[Signatory]:
+        from airgap_bundle.trust.upstream_judging import Signatory  # noqa: PLC0415 - few demand any
+
         for key in demand.keys:
             yield Signatory(key=keys.read_public_key(key.pem.encode()))
         for identity in demand.keyless:
@@ -149,6 +152,8 @@ class UpstreamCheck:
     def _judge(
         self, item: Item, demand: UpstreamDemand, candidate: Candidate, asked: Signatory, digest: Digest
     ) -> UpstreamVerdict:
+        from airgap_bundle.trust.upstream_judging import judge  # noqa: PLC0415 - few demand any
+
         content = self._carried.content(candidate)
         vouched = judge(candidate, content, asked, digest, lambda: self._carried.read_signed(item, digest))
         self._check_revocation(vouched, vouched.name)
@@ -165,6 +170,8 @@ class UpstreamCheck:
     def _judge_provenance(
         self, item: Item, demand: UpstreamDemand, parts: ChartParts, key: OpenPgpKey
     ) -> UpstreamVerdict:
+        from airgap_bundle.boundary.carried_provenance import judge_provenance  # noqa: PLC0415 - few demand any
+
         vouched, signing_key = judge_provenance(parts, key, tag=item.tag, now=self.now, name=item.source)
         self._check_revocation(vouched, vouched.name, signing_key)
         return UpstreamVerdict(

@@ -14,7 +14,6 @@ from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_
 from airgap_bundle.connected.export_volumes import build_volumes
 from airgap_bundle.connected.fetching import Fetcher
 from airgap_bundle.connected.sources import Sources
-from airgap_bundle.connected.upstream_confirming import confirm_verdicts
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text
@@ -193,7 +192,9 @@ def plan_build(
     What a lock from a file says of upstream signatures is judged again first: `TrustError` where that is not so.
     """
     shop.sources.directory = project.manifest.directory
-    if lock is project.lock:
+    if lock is project.lock and _speaks_of_signatures(project.manifest, lock):
+        from airgap_bundle.connected.upstream_confirming import confirm_verdicts  # noqa: PLC0415 - few ask for any
+
         confirm_verdicts(project.manifest, lock, shop.sources, shop.executor, ASKING_JOBS, now=now)
     contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
     if not contents.items:
@@ -202,6 +203,13 @@ def plan_build(
         )
     contents, delta = leave_out(contents, lock, bases, shop.report)
     return plan_export(project.raw, lock, contents, docker_manifest=docker_manifest, delta=delta)
+
+
+def _speaks_of_signatures(manifest: Manifest, lock: Lock) -> bool:
+    """Whether there is anything to confirm: a rule, a keyring, or a verdict that somebody wrote into the lock."""
+    return bool(
+        manifest.verify or any(chart.keyring for chart in manifest.charts) or any(item.verdicts for item in lock.items)
+    )
 
 
 def build(

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text, printable
-from airgap_bundle.transfer.bases import BaseKind, find_common_ground
-from airgap_bundle.trust.provenance import PROVENANCE_LAYER
-from airgap_bundle.trust.upstream_evidence import candidates_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,6 +56,8 @@ def leave_out(contents: Contents, lock: Lock, bases: Sequence[Base], report: Rep
     """The contents without what the bases say is inside, and what that is. What is odd about a base is remarked on."""
     if not bases:
         return contents, WHOLE
+    from airgap_bundle.transfer.bases import find_common_ground  # noqa: PLC0415 - most bundles are whole
+
     listed = tuple(base.listing(lambda images: _blobs_of(contents, images)) for base in bases)
     ground = find_common_ground(listed, lock.name)
     optional = _optional(contents)
@@ -85,6 +84,9 @@ def _optional(contents: Contents) -> frozenset[Digest]:
 
     The inside judges signatures before anything is at its destination, by what the bundle holds.
     """
+    from airgap_bundle.trust.provenance import PROVENANCE_LAYER  # noqa: PLC0415 - most bundles are whole
+    from airgap_bundle.trust.upstream_evidence import candidates_in  # noqa: PLC0415 - see above
+
     found: set[Digest] = set()
     always: set[Digest] = set()
     for _, documents in contents.entries:
@@ -113,6 +115,8 @@ def _blobs_of(contents: Contents, images: frozenset[Digest]) -> Mapping[Digest, 
 def _remarks(
     lock: Lock, bases: Sequence[Base], ground: CommonGround, contents: Contents, assumed: tuple[BlobEntry, ...]
 ) -> Iterator[str]:
+    from airgap_bundle.transfer.bases import BaseKind  # noqa: PLC0415 - most bundles are whole
+
     for base in bases:
         name = printable(base.name)
         if any(held.unlisted for held in base.unverified_held):

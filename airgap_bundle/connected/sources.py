@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.cache import BlobCache, cache_directory
-from airgap_bundle.connected.chart_repository import Indexes
 from airgap_bundle.connected.downloads import WebClient
-from airgap_bundle.connected.stock import Stock
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.registry.client import RegistryClient
 
 if TYPE_CHECKING:
     from airgap_bundle.connected.archives import Archive
+    from airgap_bundle.connected.chart_repository import Indexes
+    from airgap_bundle.connected.stock import Stock
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.oci import Document
     from airgap_bundle.registry.abilities import ReadableRegistry
@@ -33,7 +33,7 @@ class Sources:
     def __init__(self, options: ClientOptions, directory: Path | None = None) -> None:
         self.directory = directory or Path()
         self.web = WebClient(options)
-        self.indexes = Indexes(self.web)
+        self._indexes: Indexes | None = None
         self._options = options
         self._cache: BlobCache | None = None
         self._clients: dict[str, RegistryClient] = {}
@@ -74,8 +74,20 @@ class Sources:
             return self._archives[key]
 
     @property
+    def indexes(self) -> Indexes:
+        """What chart repositories list."""
+        from airgap_bundle.connected.chart_repository import Indexes  # noqa: PLC0415 - for classic charts alone
+
+        with self._lock:
+            if self._indexes is None:
+                self._indexes = Indexes(self.web)
+            return self._indexes
+
+    @property
     def stock(self) -> Stock:
         """What is fetched or packed while locking."""
+        from airgap_bundle.connected.stock import Stock  # noqa: PLC0415 - for charts and files alone
+
         with self._lock:
             if self._cache is None:
                 self._cache = BlobCache(cache_directory(self._options.environment))

@@ -40,3 +40,14 @@ def test_every_script_of_the_package_runs() -> None:
         code = f"import sys; sys.argv[1:] = ['--version']; from {script.module} import {script.attr} as it; it()"
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
         assert said.stdout.split()[0] == script.name
+
+
+def test_cycles_are_looked_for_seldom_and_still_found() -> None:
+    code = (
+        "import gc, weakref; from airgap_bundle.cli import start; start.collect_seldom()\n"
+        "class Node: pass\n"
+        "first = Node(); first.itself = first; gone = weakref.ref(first); del first\n"
+        "kept = [[] for _ in range(30_000)]; assert gone() is not None\n"
+        "kept += [[] for _ in range(30_000)]; assert gone() is None\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
