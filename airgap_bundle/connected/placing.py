@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Digest
     from airgap_bundle.transfer.journal import Journal
 
-# Data between two flushes: often enough that a crash costs seconds, seldom enough to cost nothing.
-_CHECKPOINT_BYTES = 256 * 1024 * 1024
+# Data between two flushes. The medium works while the rest is fetched, so little is left to wait for at the end; more
+# often would cost slow media more than it gains.
+_CHECKPOINT_BYTES = 64 * 1024 * 1024
 # What a kill inside a blob costs at most; a line in the journal for each.
 _NOTE_BYTES = 16 * 1024 * 1024
 
