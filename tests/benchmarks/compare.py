@@ -94,7 +94,7 @@ class Comparison:
         for number in range(self.runs):
             one, bundle = self.ours.export(manifest)
             exports[OURS].append(one)
-            with self._empty_registry(delay_seconds) as inside:
+            with self.empty_registry(delay_seconds) as inside:
                 state = self.ours.work / f"{name}{number}"
                 loads[OURS].append(self.ours.load(bundle, inside, state))
                 again.append(self.ours.load(bundle, inside, state))
@@ -103,7 +103,7 @@ class Comparison:
                 shutil.rmtree(out, ignore_errors=True)
                 out.mkdir()
                 exports[peer.name].append(peer.export(references, out))
-                with self._empty_registry(delay_seconds) as inside:
+                with self.empty_registry(delay_seconds) as inside:
                     loads[peer.name].append(peer.load(len(references), out, inside))
         after = f", {delay_seconds * 1000:.0f} ms on every request" if delay_seconds else ""
         print(f"\nbundle: {bundle.stat().st_size / 1e6:.1f} MB")
@@ -113,7 +113,8 @@ class Comparison:
         return bundle
 
     @contextlib.contextmanager
-    def _empty_registry(self, delay_seconds: float) -> Iterator[str]:
+    def empty_registry(self, delay_seconds: float = 0.0) -> Iterator[str]:
+        """Debian's docker-registry over an empty directory, behind a slow line where there is a delay."""
         path = self.ours.work / "inside"
         shutil.rmtree(path, ignore_errors=True)
         with debian_registry(path) as address:
@@ -187,6 +188,9 @@ def main() -> None:
             print(f"{' '.join(command)} --help: {asked.wall:.2f} s")
         show("Verify alone, in the page cache", {OURS: median([ours.verify(bundle) for _ in range(options.runs)])})
         floors.show(bundle, references, options.runs)
+        for workers in (1, 4):
+            with comparison.empty_registry() as inside:
+                floors.show_uploads(bundle, inside, workers)
         floors.show_profile(work / "bench.yaml")
         if options.delay:
             host = references[0].partition("/")[0]

@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,38 @@ def show(bundle: Path, references: Sequence[str], runs: int) -> None:
     )
     if match := re.search(r"^sha256\s+([0-9.]+)k", speed.stdout, re.MULTILINE):
         print(f"  {'openssl speed sha256, one core':40}{'':>9}{float(match[1]) / 1000:>8.0f} MB/s")
+
+
+def show_uploads(bundle: Path, registry: str, workers: int) -> None:
+    """The blobs of the bundle into an empty registry by a program that neither hashes nor asks nor verifies.
+
+    What this takes is the registry's own time: it writes, hashes and moves every blob.
+    """
+    if not shutil.which("curl"):
+        return
+    with tempfile.TemporaryDirectory(prefix="airgap-floor-", dir=bundle.parent) as name:
+        subprocess.run(["tar", "-C", name, "-xf", str(bundle), "blobs"], check=True)
+        blobs = sorted(Path(name, "blobs", "sha256").iterdir(), key=lambda path: -path.stat().st_size)
+        arguments = []
+        for blob in blobs:
+            place = _upload_place(registry, "floor/all")
+            arguments += ["-T", str(blob), f"{place}&digest=sha256:{blob.name}"]
+        quiet = ["-sf", "-o", "/dev/null", "-H", "Expect:", "-H", "Content-Type: application/octet-stream"]
+        seconds = _time(["curl", "-Z", "--parallel-immediate", "--parallel-max", str(workers), *quiet, *arguments])
+    size = bundle.stat().st_size
+    print(f"  {f'upload: curl, {workers} blobs at a time':40}{seconds:>7.2f} s{size / seconds / 1e6:>8.0f} MB/s")
+
+
+def _upload_place(registry: str, repository: str) -> str:
+    """Where an upload may go."""
+    host, _, path = registry.partition("/")
+    connection = http.client.HTTPConnection(host, timeout=30)
+    try:
+        connection.request("POST", f"/v2/{path}{repository}/blobs/uploads/", headers={"Content-Length": "0"})
+        place = connection.getresponse().headers["Location"]
+    finally:
+        connection.close()
+    return place if "://" in place else f"http://{host}{place}"
 
 
 def show_profile(manifest: Path) -> None:
