@@ -42,15 +42,20 @@ def from_images_lock(documents: Sequence[Node], draft: Draft) -> None:
 def from_list(raw: bytes, draft: Draft) -> None:
     """One reference a line, `#` begins a comment; what stands behind the reference is a name for the other tool."""
     for number, line in _lines(raw):
-        draft.image(line.split()[0], Place(file=draft.file, line=number))
+        draft.image(_written(line), Place(file=draft.file, line=number))
 
 
 def is_list(raw: bytes) -> bool:
     """Whether most lines are references."""
-    lines = [line for _, line in _lines(raw)]
+    written = [_written(line) for _, line in _lines(raw)]
     # A bare word is a reference too, and so is each word of a sentence.
-    good = sum(any(c in line.split()[0] for c in "/:") and _is_reference(line.split()[0]) for line in lines)
-    return bool(lines) and good * 10 >= len(lines) * 9
+    good = sum(any(c in one for c in "/:") and _is_reference(one) for one in written)
+    return bool(written) and good * 10 >= len(written) * 9
+
+
+def _written(line: str) -> str:
+    """The reference of a line, without the transport that skopeo and oc-mirror write in front of it."""
+    return line.split()[0].removeprefix("docker://")
 
 
 def _lines(raw: bytes) -> Iterator[tuple[int, str]]:

@@ -200,6 +200,11 @@ def test_imgpkg_and_images_lock_and_lists() -> None:
     assert (result.kind, images(manifest)) == ("list", ["docker.io/rancher/k3s:v1.30.0-k3s1", "ghcr.io/a/b:1"])
 
 
+def test_a_list_with_a_transport_in_front_of_each_reference_is_recognised() -> None:
+    result, manifest = converted(f"docker://ghcr.io/a/b:1\ndocker://ghcr.io/a/c@{DIGEST}\n# the end\n")
+    assert (result.kind, images(manifest)) == ("list", ["ghcr.io/a/b:1", f"ghcr.io/a/c@{DIGEST}"])
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "error"),
     [
