@@ -42,6 +42,9 @@ class Wanted:
 
     repository: str | None
     action: Action
+    # With `?ns=` both repositories that may be meant, whichever of them is there: who may read neither must not learn
+    # that from what is asked for.
+    either: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

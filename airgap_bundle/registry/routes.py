@@ -157,9 +157,9 @@ class RegistryApplication:
             reply = handler(request, "", rest)
             challenges = tuple(("WWW-Authenticate", challenge) for challenge in caller.challenges)
             return replace(reply, headers=(*reply.headers, *challenges))
-        repository = self._repository(request, name)
+        repository, either = self._repository(request, name)
         action = action_of(request.method, uploading=route.uploading)
-        self._admit(request, Wanted(repository=repository, action=action))
+        self._admit(request, Wanted(repository=repository, action=action, either=either))
         return handler(request, repository, rest)
 
     def _admit(self, request: Request, wanted: Wanted) -> Caller:
@@ -179,8 +179,10 @@ class RegistryApplication:
             return False
         return True
 
-    def _repository(self, request: Request, name: str) -> str:
+    def _repository(self, request: Request, name: str) -> tuple[str, tuple[str, ...]]:
         """The repository that is meant: that below the host in `?ns=`, or where it is not there the one of that name.
+
+        With `?ns=` both of them as well.
 
         In this order, so that nobody takes the place of a mirrored host by pushing to a name that looks like its own.
         """
@@ -190,14 +192,14 @@ class RegistryApplication:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "not a repository name") from error
         host = request.first("ns")
         if host is None:
-            return name
+            return name, ()
         if request.method not in _READING:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "UNSUPPORTED", "`ns` is for pulls only")
         try:
             below = check_repository(f"{check_host(host).lower().replace(':', '_')}/{name}")
         except InvalidValueError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "NAME_INVALID", "`ns` is not a registry host") from error
-        return below if self._storage.has_repository(below) else name
+        return below if self._storage.has_repository(below) else name, (below, name)
 
 
 def _route(pattern: str, *, uploading: bool = False, general: Action = Action.PULL, **handlers: Handler) -> _Route:

@@ -107,7 +107,8 @@ def test_the_host_in_a_pull_leads_to_the_repository_that_is_asked_about(
 ) -> None:
     single_image("seed").push_to(server.registry, "ghcr.io/acme/app", "1")
     assert ask(server, "GET", "/v2/acme/app/manifests/1?ns=ghcr.io", GUEST)[0].status == 200
-    assert doorkeeper.asked == [Wanted(repository="ghcr.io/acme/app", action=Action.PULL)]
+    both = ("ghcr.io/acme/app", "acme/app")
+    assert doorkeeper.asked == [Wanted(repository="ghcr.io/acme/app", action=Action.PULL, either=both)]
 
 
 def test_what_is_denied_is_403(server: RegistryServer) -> None:

@@ -106,7 +106,7 @@ class TokenAdmission:
     def _challenges(self, presented: Presented, wanted: Wanted, problem: str) -> Sequence[str]:
         fields = [("realm", self.realm(presented)), ("service", self.service)]
         if not _is_ping(wanted):
-            fields.append(("scope", str(_scope(wanted))))
+            fields.append(("scope", " ".join(map(str, _scopes(wanted)))))
         if problem:
             fields.append(("error", problem))
         # None of the values holds a quotation mark: addresses, names and words that were checked.
@@ -133,9 +133,10 @@ def _is_ping(wanted: Wanted) -> bool:
     return wanted.repository is None and wanted.action is Action.PULL
 
 
-def _scope(wanted: Wanted) -> Access:
+def _scopes(wanted: Wanted) -> tuple[Access, ...]:
     """What a token has to hold for it."""
     if wanted.repository is None:
-        return Access(type=REGISTRY, name=CATALOGUE, actions=(wanted.action.value,))
+        return (Access(type=REGISTRY, name=CATALOGUE, actions=(wanted.action.value,)),)
     actions = (PULL, PUSH) if wanted.action is Action.PUSH else (wanted.action.value,)
-    return Access(type=REPOSITORY, name=wanted.repository, actions=actions)
+    names = wanted.either or (wanted.repository,)
+    return tuple(Access(type=REPOSITORY, name=name, actions=actions) for name in names)

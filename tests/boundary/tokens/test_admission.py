@@ -97,8 +97,16 @@ def test_the_repository_behind_ns_is_the_one_that_counts(desk: Desk, server: Reg
     single_image("mirrored").push_to(server.registry, "docker.io/acme/app", "1.0")
     path = "/v2/acme/app/manifests/1.0?ns=docker.io"
     assert ask(server.address, path, bearer=token(desk, "pull")).status == 401
-    assert 'scope="repository:docker.io/acme/app:pull"' in ask(server.address, path).challenge
+    assert 'scope="repository:docker.io/acme/app:pull ' in ask(server.address, path).challenge
     assert ask(server.address, path, bearer=token(desk, "pull", name="docker.io/acme/app")).status == 200
+
+
+def test_what_is_asked_for_does_not_tell_which_repositories_are_mirrored(server: RegistryServer) -> None:
+    single_image("seed").push_to(server.registry, "docker.io/secret", "1.0")
+    for name in ("secret", "nothing"):
+        asked = ask(server.address, f"/v2/{name}/manifests/1.0?ns=docker.io")
+        both = f"repository:docker.io/{name}:pull repository:{name}:pull"
+        assert (asked.status, f'scope="{both}"' in asked.challenge) == (401, True), asked.challenge
 
 
 def test_a_token_says_more_than_its_identity_may_now(desk: Desk, server: RegistryServer) -> None:
