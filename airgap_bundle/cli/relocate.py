@@ -88,4 +88,5 @@ def _relocate(
     home = relocate.home_of(chosen.destination, registry, plain_http=plain_http or (), ca_file=path_on_nodes)
     done = relocate.relocate(chosen, home, consumers)
     files.write_files(output, done.files)
-    relocate_text.show_relocation(done, output, files.leftovers(output, done.files), remarks, terminal)
+    leftovers = files.leftovers(output, done.outputs, done.files)
+    relocate_text.show_relocation(done, output, leftovers, remarks, terminal)

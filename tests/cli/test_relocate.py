@@ -116,6 +116,16 @@ def test_files_of_an_earlier_run_that_nothing_stands_for_are_named(trip: Trip) -
     assert said.json["leftovers"] == ["certs.d/old.example/hosts.toml"]
 
 
+def test_files_that_another_run_made_for_others_are_no_leftovers(trip: Trip) -> None:
+    push(trip)
+    assert relocate(trip, "--for", "containerd").status == 0
+    (trip.path / "out" / "gone.values.yaml").write_text(f"{MARK}, long ago\n")
+    said = relocate(trip, "--for", "crio", "--format", "json")
+    assert (said.json["leftovers"], said.err) == ([], "")
+    said = relocate(trip, "--for", "helm", "--format", "json")
+    assert said.json["leftovers"] == ["gone.values.yaml"]
+
+
 def test_several_destinations_have_to_be_told_apart(trip: Trip) -> None:
     push(trip)
     push(trip, dest=f"{trip.inner.address}/production")

@@ -7,17 +7,23 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.relocation.consumers import Consumer
 from airgap_bundle.boundary.relocation.output import MARK
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from airgap_bundle.boundary.relocation.output import Made
 
 _MARK = MARK.encode()
+# The formats whose files are named for what they stand for; the others write the same name again.
+_NAMED_FOR_CONTENT: Mapping[Consumer, str] = {
+    Consumer.CONTAINERD: "certs.d/*/hosts.toml",
+    Consumer.HELM: "*.values.yaml",
+}
 _HINT = "move it away, or name another directory with -o; only files of earlier runs are replaced"
 
 
@@ -36,10 +42,14 @@ def write_files(directory: Path, files: Sequence[Made]) -> None:
         raise cannot_write(directory, error) from error
 
 
-def leftovers(directory: Path, files: Sequence[Made]) -> list[str]:
-    """Files of earlier runs below `directory` that were not made this time: what they say may hold no more."""
+def leftovers(directory: Path, consumers: Collection[Consumer], files: Sequence[Made]) -> list[str]:
+    """Files of earlier runs for these consumers that were not made this time: what they say may hold no more.
+
+    What another run made for others into the same directory is no leftover.
+    """
     known = {directory / made.path for made in files}
-    found = [*directory.glob("certs.d/*/hosts.toml"), *directory.glob("*.values.yaml")]
+    patterns = [pattern for consumer, pattern in _NAMED_FOR_CONTENT.items() if consumer in consumers]
+    found = [path for pattern in patterns for path in directory.glob(pattern)]
     return sorted(str(path.relative_to(directory)) for path in found if path not in known and _is_ours(path))
 
 
