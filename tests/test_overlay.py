@@ -73,6 +73,11 @@ def test_a_changed_overlay_makes_its_lock_stale_and_no_other_one(trip: Trip) -> 
     assert run("airgap-manifest", "lock", manifest, "--overlay", south, "--check").status == 0
     said = run("airgap-export", "build", manifest, "--overlay", north, "-o", trip.path / "x.tar", "--format", "json")
     assert (said.status, said.json["error"]["code"]) == (2, "AB-LOCK-STALE")
+    # Without the overlay the hint would make another lock.
+    assert f"airgap-manifest lock --overlay {north}" in said.json["error"]["hint"]
+    checked = run("airgap-manifest", "check", manifest, "--overlay", north, "--format", "json")
+    hints = {finding["hint"] for finding in checked.json["findings"] if finding["code"] == "AGM011"}
+    assert hints == {f"run: airgap-manifest lock --overlay {north}"}
 
 
 def test_an_overlay_that_does_not_fit_is_exit_2_and_names_its_line(trip: Trip) -> None:

@@ -31,7 +31,7 @@ def show_staleness(project: Project, terminal: Terminal) -> int:
             }
         )
     elif project.lock is None:
-        terminal.show(f"{project.lock_path} does not exist; make it with airgap-manifest lock")
+        terminal.show(f"{project.lock_path} does not exist; make it with {project.lock_command}")
     elif findings:
         terminal.show_findings(findings, source_line)
     else:

@@ -20,7 +20,7 @@ from airgap_bundle.core.text import count_text
 from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
 from airgap_bundle.manifest.model import parse_manifest, read_document
 from airgap_bundle.manifest.overlay import load_overlay, merge, merged_document
-from airgap_bundle.manifest.staleness import staleness
+from airgap_bundle.manifest.staleness import lock_command, staleness
 from airgap_bundle.manifest.words import timestamp_text
 from airgap_bundle.transfer.scheduler import Cancellation
 
@@ -72,7 +72,14 @@ class Project:
 
     def staleness(self) -> tuple[Finding, ...]:
         """What the lock no longer says rightly; nothing where there is no lock."""
-        return staleness(self.manifest, self.lock) if self.lock is not None else ()
+        if self.lock is None:
+            return ()
+        return staleness(self.manifest, self.lock, str(self.overlay_path or ""))
+
+    @property
+    def lock_command(self) -> str:
+        """What makes its lock again."""
+        return lock_command(str(self.overlay_path or ""))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -173,7 +180,7 @@ def current_lock(project: Project, shop: Workshop, now: dt.datetime, *, relock: 
     raise DocumentError(
         "AB-LOCK-STALE",
         f"{project.lock_path} does not fit {project.path} any more",
-        hint="make the lock again and have it reviewed: airgap-manifest lock (or build with --relock)",
+        hint=f"make the lock again and have it reviewed: {project.lock_command} (or build with --relock)",
         findings=findings,
     )
 

@@ -111,6 +111,7 @@ def _context(project: Project, wanted: Wanted) -> Context:
         manifest=manifest,
         lock=project.lock,
         now=wanted.now,
+        overlay=str(wanted.overlay or ""),
         base=load_manifest(wanted.base) if wanted.base is not None else None,
         allowed_registries=wanted.allowed_registries,
         volume_bytes=wanted.volume_bytes,

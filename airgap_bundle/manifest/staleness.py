@@ -6,6 +6,8 @@ else. The comparison entry by entry is only there to say what changed; it reads 
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Finding, Place, Severity
@@ -22,23 +24,23 @@ if TYPE_CHECKING:
     TravellingEntry = ImageEntry | ChartEntry | ArtifactEntry | FileEntry
 
 STALE_CODE = "AGM011"
-_HINT = "run: airgap-manifest lock"
 
 
-def staleness(manifest: Manifest, lock: Lock) -> tuple[Finding, ...]:
+def lock_command(overlay: str = "") -> str:
+    """The command that makes a lock again; without the overlay it would make that of the manifest alone."""
+    return f"airgap-manifest lock --overlay {shlex.quote(overlay)}" if overlay else "airgap-manifest lock"
+
+
+def staleness(manifest: Manifest, lock: Lock, overlay: str = "") -> tuple[Finding, ...]:
     """Empty if the lock was made from this manifest; else an error for everything that differs, at least one.
 
+    `overlay` is the file that is merged into the manifest, for the hint.
     A comment makes a difference too: the manifest travels as it was written, and one lock stands for one bundle.
     """
     if manifest.digest == lock.manifest_digest:
         return ()
-    if manifest.name != lock.name:
-        message = f"the lock is for the product {lock.name!r}, not {manifest.name!r}"
-        return (_finding(message, manifest.place, "name"),)
-    found = [*_head(manifest, lock), *_entries(manifest, lock)]
-    if not found:
-        found = [_finding("the manifest has changed since the lock was made", manifest.place)]
-    return tuple(found)
+    hint = f"run: {lock_command(overlay)}"
+    return tuple(replace(finding, hint=hint) for finding in _differences(manifest, lock))
 
 
 def travelling(manifest: Manifest) -> Iterator[tuple[str, TravellingEntry]]:
@@ -51,6 +53,14 @@ def travelling(manifest: Manifest) -> Iterator[tuple[str, TravellingEntry]]:
         yield "artifact", artifact
     for file in manifest.files:
         yield "file", file
+
+
+def _differences(manifest: Manifest, lock: Lock) -> list[Finding]:
+    if manifest.name != lock.name:
+        message = f"the lock is for the product {lock.name!r}, not {manifest.name!r}"
+        return [_finding(message, manifest.place, "name")]
+    found = [*_head(manifest, lock), *_entries(manifest, lock)]
+    return found or [_finding("the manifest has changed since the lock was made", manifest.place)]
 
 
 def _head(manifest: Manifest, lock: Lock) -> Iterator[Finding]:
@@ -102,4 +112,4 @@ def _same_platforms(wanted: tuple[Platform, ...], item: LockedItem) -> bool:
 
 
 def _finding(message: str, place: Place, path: str = "") -> Finding:
-    return Finding(code=STALE_CODE, severity=Severity.ERROR, message=message, place=place, path=path, hint=_HINT)
+    return Finding(code=STALE_CODE, severity=Severity.ERROR, message=message, place=place, path=path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.rules.rule import Context, Problem, Rule
+from airgap_bundle.manifest.staleness import lock_command
 from airgap_bundle.manifest.words import timestamp_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _check(context: Context) -> Iterator[Problem]:
         yield Problem(place=manifest.place, where="expires", message=message, hint="such as 90d")
     if lock is None or context.now is None or not lock.is_ending(context.now):
         return
-    end, hint = timestamp_text(lock.expires), "run: airgap-manifest lock"
+    end, hint = timestamp_text(lock.expires), f"run: {lock_command(context.overlay)}"
     if lock.expires <= context.now:
         message = f"the lock expired on {end}; what is built from it is refused inside"
         yield Problem(place=manifest.place, where="expires", message=message, hint=hint, severity=Severity.ERROR)

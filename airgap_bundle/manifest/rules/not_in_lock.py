@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.rules.rule import Context, Problem, Rule
+from airgap_bundle.manifest.staleness import lock_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ def _check(context: Context) -> Iterator[Problem]:
     for seen in context.seen_images:
         if seen.name not in locked:
             message = f"{seen.name} is needed ({seen.where}) and not in the lock"
-            hint = "run airgap-manifest lock, or leave it out on purpose with 'exclude'"
+            hint = f"run {lock_command(context.overlay)}, or leave it out on purpose with 'exclude'"
             yield Problem.at(seen.entry, message, hint=hint)
 
 

@@ -37,13 +37,15 @@ class Context:
     it was before a change. `seen_images` and `risks` are what discovery saw, None where it was not asked; `unseen` the
     charts that it was asked about and could not look into, with the reason. `answers` says by source what a registry
     has today: a digest, "" for nothing, None where that could not be learned. `volume_bytes` is what a medium takes,
-    with the most that one file on it may have, `total_bytes` what travels.
+    with the most that one file on it may have, `total_bytes` what travels. `overlay` is the file that was merged into
+    the manifest, "" for none.
     """
 
     manifest: Manifest
     lock: Lock | None = None
     now: int | None = None
     base: Manifest | None = None
+    overlay: str = ""
     allowed_registries: tuple[str, ...] = ()
     seen_images: tuple[Seen, ...] | None = None
     risks: tuple[Seen, ...] = ()

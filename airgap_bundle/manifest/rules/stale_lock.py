@@ -16,7 +16,7 @@ def _check(context: Context) -> Iterator[Problem]:
     # A lock that was not made yet is no fault: `build` makes it.
     if context.lock is None:
         return
-    for finding in staleness(context.manifest, context.lock):
+    for finding in staleness(context.manifest, context.lock, context.overlay):
         yield Problem(place=finding.place, where=finding.path, message=finding.message, hint=finding.hint)
 
 

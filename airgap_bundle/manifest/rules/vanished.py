@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.rules.rule import Context, Problem, Rule
-from airgap_bundle.manifest.staleness import travelling
+from airgap_bundle.manifest.staleness import lock_command, travelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def _moved(context: Context) -> Iterator[Problem]:
         asked = item.original.digest if item.original is not None else item.digest
         if answer and answer != asked:
             message = f"{item.source} has moved on since the lock was made"
-            hint = f"take the new one with: airgap-manifest lock --update {item.source}"
+            hint = f"take the new one with: {lock_command(context.overlay)} --update {item.source}"
             place = next((e.place for _, e in travelling(context.manifest) if e.source == item.source), None)
             yield Problem(
                 place=place or context.manifest.place, where="", message=message, hint=hint, severity=Severity.NOTE
