@@ -55,7 +55,7 @@ def is_list(raw: bytes) -> bool:
 
 def _written(line: str) -> str:
     """The reference of a line, without the transport that skopeo and oc-mirror write in front of it."""
-    return line.split()[0].removeprefix("docker://")
+    return line.split(maxsplit=1)[0].removeprefix("docker://")
 
 
 def _lines(raw: bytes) -> Iterator[tuple[int, str]]:
