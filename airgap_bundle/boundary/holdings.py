@@ -7,8 +7,6 @@ to trust: the import proves again that it is there.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from airgap_bundle.boundary.receipt import Outcome
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.moments import moment_text
+from airgap_bundle.core.whole_files import write_whole
 from airgap_bundle.transfer.bases import HOLDINGS_TYPE
 from airgap_bundle.transfer.plan import join_repository
 
@@ -82,16 +81,9 @@ def dump_holdings(held: Iterable[HeldThere], created: dt.datetime) -> bytes:
 
 def write_holdings(output: Path, held: Iterable[HeldThere], created: dt.datetime) -> None:
     """Write the file, complete or not at all. One that is there is replaced: it is a list, and not the only one."""
-    beside = output.with_name(f".{output.name}.partial")
     try:
-        with beside.open("wb") as file:
-            file.write(dump_holdings(held, created) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(output)
+        write_whole(output, dump_holdings(held, created) + b"\n")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise cannot_write(output, error) from error
 
 

@@ -6,8 +6,6 @@ The signature is detached and over the bytes of the receipt: `receipts/<id>.json
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.kept_receipts import push_small
@@ -17,6 +15,7 @@ from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.oci import OCI_MANIFEST, parse_document
+from airgap_bundle.core.whole_files import write_whole
 from airgap_bundle.transfer.plan import join_repository
 from airgap_bundle.trust import openpgp
 
@@ -63,16 +62,9 @@ def sign_receipt(state: StateDirectory, registry: Registry, prefix: str, receipt
 
 
 def _write(path: Path, signature: bytes) -> None:
-    beside = path.with_name(f"{path.name}.partial")
     try:
-        with beside.open("wb") as file:
-            file.write(signature)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, signature)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise unusable(path, "be written", error) from error
 
 

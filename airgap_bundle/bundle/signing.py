@@ -18,9 +18,10 @@ from airgap_bundle.bundle.signatures import (
     SignatureFile,
     plan_addition,
 )
-from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, InvalidValueError, UsageError
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,21 +119,11 @@ def add_beside(bundle: Path, signature: SignatureFile) -> Path | None:
     """Add one in `NAME.signatures/`; where it went, or None where the same key had signed before."""
     directory = beside(bundle)
     target = directory / signature.name
-    scratch = directory / f".{signature.name}.{os.getpid()}"
     try:
         directory.mkdir(exist_ok=True)
         if target.exists():
             return None
-        with scratch.open("xb") as file:
-            file.write(signature.data)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(target)
-        sync_directory(directory)
+        write_whole(target, signature.data)
     except OSError as error:
         raise cannot_write(target, error) from error
-    finally:
-        # On a file system for reading only this fails too, and would hide why.
-        with suppress(OSError):
-            scratch.unlink()
     return target

@@ -6,12 +6,10 @@ What an earlier lock says of an entry that has not changed stays, so that a lock
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.connected.brought import Bringing
 from airgap_bundle.connected.losses import losses
 from airgap_bundle.connected.packages import Packages, packages
@@ -21,6 +19,7 @@ from airgap_bundle.connected.upstream_demands import load_demands, unused
 from airgap_bundle.connected.weight import Weight
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Remark, Severity
+from airgap_bundle.core.whole_files import write_whole
 from airgap_bundle.manifest.locked import Lock, LockedItem
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
@@ -239,20 +238,10 @@ def _unsupported(manifest: Manifest) -> Iterator[str]:
 
 def write_lock(path: Path, raw: bytes) -> None:
     """Put the lock in place: whole or not at all."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with scratch.open("xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-        sync_directory(path.parent)
+        write_whole(path, raw)
     except OSError as error:
         raise cannot_write(path, error) from error
-    finally:
-        # On a file system for reading only this fails too, and would hide why.
-        with suppress(OSError):
-            scratch.unlink()
 
 
 def _wishes(manifest: Manifest) -> Iterator[Wish]:

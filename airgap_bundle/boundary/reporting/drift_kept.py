@@ -6,7 +6,6 @@ and the next drift writes it anew.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.inside_report import DriftCheck, DriftedThing
 from airgap_bundle.core.moments import moment_text
 from airgap_bundle.core.report import Remark, Severity
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,17 +95,9 @@ def _covers(new: DriftCheck, old: DriftCheck) -> bool:
 
 def _write(path: Path, checks: tuple[DriftCheck, ...]) -> None:
     raw = strictjson.canonical({"_type": DRIFT_TYPE, "checks": [_value(one) for one in checks]}) + b"\n"
-    beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(descriptor)
-        beside.replace(path)
+        write_whole(path, raw, mode=0o600)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise unusable(path, "be written", error) from error
 
 

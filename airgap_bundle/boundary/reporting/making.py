@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.inside import named_places
@@ -12,6 +10,7 @@ from airgap_bundle.boundary.reporting.drift_kept import keep_drift
 from airgap_bundle.boundary.verifying import find_policy
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.errors import TrustError
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,14 +51,7 @@ def write_text(path: Path, text: str) -> None:
 
     `HostError` where the system refuses.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with beside.open("xb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise cannot_write(path, error) from error

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.signing import beside, read_directory
 from airgap_bundle.bundle.volumes.naming import sums_name, table_name
 from airgap_bundle.bundle.volumes.table import VolumeTable, dump_sums, dump_table
-from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.content import Digest
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +32,7 @@ def write_table_and_sums(directory: Path, table: VolumeTable, name: str) -> None
 
 def replace_file(path: Path, raw: bytes) -> None:
     """Write a small file that appears whole, in place of an older one."""
-    scratch = path.with_name(f"{path.name}.partial")
     try:
-        with scratch.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-        sync_directory(path.parent)
+        write_whole(path, raw)
     except OSError as error:
         raise cannot_write(path, error) from error
