@@ -288,8 +288,8 @@ def test_a_temporary_directory_without_room_changes_nothing(tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("stand_ins")
 def test_a_command_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    process = start("airgap-export", "kit", "-o", tmp_path / "place" / "kit", start_new_session=True)
     (tmp_path / "place").mkdir()
+    process = start("airgap-export", "kit", "-o", tmp_path / "place" / "kit", start_new_session=True)
     try:
         deadline = time.monotonic() + 30
         while not list((tmp_path / "place").iterdir()) and time.monotonic() < deadline:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.files_out_tree import Planned, plan_file, unpack
@@ -27,6 +26,7 @@ from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from airgap_bundle.core.content import Descriptor, Source
     from airgap_bundle.transfer.plan import Target
@@ -144,17 +144,23 @@ def stage(directory: Path, targets: tuple[Target, ...], open_blob: OpenBlob) -> 
     `open_blob` gives the bytes of a layer of a repository; each is compared with its digest. `BundleError` where names
     cannot be used, `HostError` where the directory cannot be written.
     """
+    # Named before it is made, so that Ctrl-C at that very moment leaves nothing either.
+    scratch = directory / f".airgap-files-{secrets.token_hex(16)}"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".airgap-files-", dir=directory))
-    except OSError as error:
-        raise cannot_write(directory, error) from error
-    try:
+        _make_scratch(scratch)
         planned = _stage_layers(scratch, targets, open_blob)
         _check_names(planned)
         yield Staged(directory=directory, scratch=scratch, planned=tuple(planned))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _make_scratch(scratch: Path) -> None:
+    try:
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(mode=0o700)
+    except OSError as error:
+        raise cannot_write(scratch.parent, error) from error
 
 
 def _stage_layers(scratch: Path, targets: tuple[Target, ...], open_blob: OpenBlob) -> list[Planned]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from contextlib import contextmanager
+import secrets
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,22 +71,31 @@ class BlobCache:
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         """Write something new. It gets its name when the block ends well, and leaves no trace otherwise."""
+        # Named before it is made, so that Ctrl-C at that very moment leaves nothing either.
+        scratch = self._blobs / f".draft-{secrets.token_hex(16)}"
         try:
-            self._blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, name = tempfile.mkstemp(prefix=".draft-", dir=self._blobs)
-        except OSError as error:
-            raise _unusable(self._blobs, error) from error
-        scratch = Path(name)
-        try:
-            draft = Draft(descriptor, scratch)
-            yield draft
-            os.fsync(descriptor)
-            scratch.replace(self._path(draft.digest))
+            with self._new_file(scratch) as descriptor:
+                draft = Draft(descriptor, scratch)
+                yield draft
+                os.fsync(descriptor)
+                scratch.replace(self._path(draft.digest))
         except OSError as error:
             raise cannot_write(scratch, error) from error
         finally:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+    @contextmanager
+    def _new_file(self, path: Path) -> Iterator[int]:
+        try:
+            self._blobs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _unusable(self._blobs, error) from error
+        try:
+            yield descriptor
+        finally:
             os.close(descriptor)
-            scratch.unlink(missing_ok=True)
 
     def has(self, digest: Digest, size: int) -> bool:
         """Whether these very bytes are here; what bears the name and is something else is thrown away."""

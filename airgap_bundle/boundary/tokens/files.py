@@ -59,9 +59,11 @@ def write_private(path: Path, data: bytes) -> None:
         beside.replace(path)
         sync_directory(path.parent)
     except OSError as error:
+        raise unusable(path, "be written", error) from error
+    finally:
+        # Whatever stopped it, Ctrl-C too: nothing secret stays under a name that nobody looks for.
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise unusable(path, "be written", error) from error
 
 
 def read_private(path: Path, *, max_bytes: int) -> bytes | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import sync_directory
@@ -16,6 +15,7 @@ from airgap_bundle.core.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _MARK = "airgap-kit-"
 _GROWING = ".partial"
@@ -64,8 +64,10 @@ def finish(root: Path, output: Path) -> None:
 
 
 def _make(stack: ExitStack, prefix: str, suffix: str, parent: Path) -> Path:
-    path = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=parent)).resolve()
+    path = parent.resolve() / f"{prefix}{secrets.token_hex(16)}{suffix}"
+    # Seen to before it is made: Ctrl-C may come the moment it is there.
     stack.callback(shutil.rmtree, path, ignore_errors=True)
+    path.mkdir(mode=0o700)
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     stack.callback(os.close, descriptor)
     # File systems without locks have none to ask either.

@@ -13,12 +13,12 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.connected.kit import closure, wheels
+from airgap_bundle.connected.kit.programs import run_program
 from airgap_bundle.connected.kit.targets import own_platform, own_python
 from airgap_bundle.core.errors import HostError, UsageError
 from airgap_bundle.core.text import printable
@@ -148,10 +148,7 @@ def _run(command: Sequence[str], work: Path) -> None:
     # Others' temporary directories may be small; this one is where there has to be room anyway.
     environment["TMPDIR"] = str(work)
     with (work / "run.log").open("w+b") as said:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, cwd=work, env=environment
-        )
-        if done.returncode:
+        if run_program(command, said=said, environment=environment, cwd=work):
             raise _failed(wheels.read_end(said))
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from airgap_bundle.connected.kit.programs import run_program
 from airgap_bundle.core.errors import HostError, RegistryError
 from airgap_bundle.core.text import printable
 
@@ -95,10 +96,7 @@ def download(pip: Sequence[str], wanted: Iterable[str], target: Target, director
     # A temporary directory may be small; where the kit grows there has to be room anyway.
     environment["TMPDIR"] = str(log.parent)
     with log.open("w+b") as said:
-        status = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, env=environment
-        ).returncode
-        if status:
+        if run_program(command, said=said, environment=environment):
             raise _failure(read_end(said), target)
 
 
