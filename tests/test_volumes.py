@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -343,8 +344,12 @@ class OneSlot:
     @property
     def open_files(self) -> list[str]:
         """What of the slot this process has open: as long as there is something, no stick can be taken out."""
-        links = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
-        return [name for name in map(str, (link.readlink() for link in links)) if str(self.place) in name]
+        names = []
+        for link in Path("/proc/self/fd").iterdir():
+            # The threads of the registry in this process close theirs at any time, this moment too.
+            with contextlib.suppress(FileNotFoundError):
+                names.append(str(link.readlink()))
+        return [name for name in names if str(self.place) in name]
 
 
 @pytest.fixture
