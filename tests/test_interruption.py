@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from support.interruption import every_interruption
 
-from airgap_bundle.boundary.files_out import stage
 from airgap_bundle.boundary.relocation.files import write_files
 from airgap_bundle.boundary.relocation.output import MARK, Made
 from airgap_bundle.boundary.tokens.files import write_private
 from airgap_bundle.connected.cache import BlobCache
 from airgap_bundle.connected.kit.place import growing
+from airgap_bundle.transfer.files_out import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

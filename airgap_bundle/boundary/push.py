@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.audit import Audit
     from airgap_bundle.boundary.destination import Destination
-    from airgap_bundle.boundary.files_out import Staged
     from airgap_bundle.boundary.ledger import Ledger
     from airgap_bundle.boundary.receipt import Receipt
     from airgap_bundle.boundary.state import StateDirectory
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Descriptor, Source
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.transfer.files_out import Staged
     from airgap_bundle.transfer.opening import OpenedBundle
     from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.transfer.plan import PushPlan, Target
@@ -296,7 +296,7 @@ class Push:
         if self.files_to is None:
             yield None
             return
-        from airgap_bundle.boundary.files_out import stage  # noqa: PLC0415 - few want files as files
+        from airgap_bundle.transfer.files_out import stage  # noqa: PLC0415 - few want files as files
 
         reader = prepared.verified.reader
 

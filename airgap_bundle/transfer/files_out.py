@@ -16,12 +16,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.files_out_tree import Planned, plan_file, unpack
 from airgap_bundle.bundle.reader import damage
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.core.content import ContentMismatchError, copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError, InvalidValueError, UsageError
 from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE
+from airgap_bundle.transfer.files_out_tree import Planned, plan_file, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airgap_bundle.boundary.files_out import stage
 from airgap_bundle.bundle.inventory import Item
 from airgap_bundle.core.content import BytesSource, Digest
 from airgap_bundle.core.errors import BundleError
 from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, parse_document
 from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE, FILE_MEDIA_TYPE
+from airgap_bundle.transfer.files_out import stage
 from airgap_bundle.transfer.plan import Target
 
 if TYPE_CHECKING:
