@@ -159,6 +159,7 @@ add_cutting(app)
     examples="""
     airgap-export inspect acme-1.0.0.tar
     airgap-export inspect acme-1.0.0.tar --check
+    airgap-export inspect acme-1.0.0.tar --extract look/
     airgap-export inspect acme-1.0.0.tar --format spdx > acme.spdx.json
     """,
     formats=options.InspectFormat,
@@ -173,6 +174,14 @@ def inspect(
         ),
     ],
     check: Annotated[bool, typer.Option("--check", help="Read every byte back and compare it.")] = False,
+    extract: Annotated[
+        Path | None,
+        typer.Option(
+            "--extract",
+            metavar="DIR",
+            help="Write manifest, lock, inventory, signatures and files, no images, into a new or empty directory.",
+        ),
+    ] = None,
     media: Media = None,
     wait_media: WaitMedia = 0,
     *,
@@ -184,7 +193,8 @@ def inspect(
     from airgap_bundle.transfer.inspection import inspect_bundle
 
     supply = media_supply(media, wait_media, terminal.report)
-    show_inspection(inspect_bundle(bundle, check=check, report=terminal.report, media=supply), terminal)
+    found = inspect_bundle(bundle, check=check, report=terminal.report, media=supply, extract_to=extract)
+    show_inspection(found, terminal)
 
 
 add_kit(app)

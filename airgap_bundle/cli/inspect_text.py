@@ -15,6 +15,7 @@ from airgap_bundle.output.tables import closing_line, pairs, table
 
 if TYPE_CHECKING:
     from airgap_bundle.output.terminal import Terminal
+    from airgap_bundle.transfer.extraction import Extracted
     from airgap_bundle.transfer.inspection import Inspection
 
 _BILLS = {"cyclonedx": cyclonedx.render, "spdx": spdx.render}
@@ -23,6 +24,8 @@ _BILLS = {"cyclonedx": cyclonedx.render, "spdx": spdx.render}
 def show_inspection(found: Inspection, terminal: Terminal) -> None:
     """Contents, sizes and the names of signatures, marked as unverified."""
     inventory = found.unverified_inventory
+    for name, why in found.extracted.left_out if found.extracted is not None else ():
+        terminal.warn(f"{name} was not extracted: {why}")
     if terminal.output_format in _BILLS:
         terminal.write(_BILLS[terminal.output_format](bill_of(found)))
         return
@@ -48,6 +51,7 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
                 "files": [
                     {"name": name, "digest": layer.digest, "size": layer.size} for name, layer in found.unverified_files
                 ],
+                "extracted": _extracted_record(found.extracted),
             }
         )
         return
@@ -72,4 +76,19 @@ def show_inspection(found: Inspection, terminal: Terminal) -> None:
     if has_verdicts(inventory):
         terminal.show("")
         terminal.show(upstream_table(inventory, terminal.width))
+    if found.extracted is not None:
+        terminal.show("")
+        terminal.show(f"extracted into {found.extracted.directory}, and verified no more than the rest:")
+        for name in found.extracted.names:
+            terminal.show(f"  {name}")
     terminal.show(closing_line("Not verified:", found.name, count_items(inventory)))
+
+
+def _extracted_record(extracted: Extracted | None) -> dict[str, object] | None:
+    if extracted is None:
+        return None
+    return {
+        "directory": str(extracted.directory),
+        "files": list(extracted.names),
+        "leftOut": [{"name": name, "why": why} for name, why in extracted.left_out],
+    }

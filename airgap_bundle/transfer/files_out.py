@@ -1,8 +1,8 @@
 """Writes the files of a bundle into a directory: licences, packages and notes that people want as files.
 
-Only what has been verified is written, all of it or nothing. Everything is put beside its place first; then names that
-are taken by something else stop it, and each file is linked into place without ever replacing one. No name leads out of
-the directory, and no link on the way is followed.
+All of it is written or nothing; whether it was verified is for the caller to say. Everything is put beside its place
+first; then names that are taken by something else stop it, and each file is linked into place without ever replacing
+one. No name leads out of the directory, and no link on the way is followed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import secrets
 import shutil
 import stat
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.reader import damage
@@ -24,11 +25,11 @@ from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE
 from airgap_bundle.transfer.files_out_tree import Planned, plan_file, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from airgap_bundle.core.content import Descriptor, Source
+    from airgap_bundle.core.content import Descriptor, Digest, Source
     from airgap_bundle.transfer.plan import Target
 
     OpenBlob = Callable[[str, Descriptor], AbstractContextManager[Source]]
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _TITLE = "org.opencontainers.image.title"
 _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _COMPARED_BYTES = 1024 * 1024
+_NO_DOCUMENTS: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(kw_only=True, slots=True)
@@ -138,17 +140,29 @@ class Staged:
 
 
 @contextmanager
-def stage(directory: Path, targets: tuple[Target, ...], open_blob: OpenBlob) -> Iterator[Staged]:
+def stage(
+    directory: Path,
+    targets: tuple[Target, ...],
+    open_blob: OpenBlob,
+    *,
+    below: str = "",
+    without: Collection[Digest] = (),
+    documents: Mapping[str, bytes] = _NO_DOCUMENTS,
+) -> Iterator[Staged]:
     """Write the files of a bundle beside their places; whatever is left there is gone when the block ends.
 
-    `open_blob` gives the bytes of a layer of a repository; each is compared with its digest. `BundleError` where names
-    cannot be used, `HostError` where the directory cannot be written.
+    `open_blob` gives the bytes of a layer of a repository; each is compared with its digest. They go `below` that
+    directory, `without` those of these digests; `documents` are files by their names, of which the caller is sure.
+    `BundleError` where names cannot be used, `HostError` where the directory cannot be written.
     """
     # Named before it is made, so that Ctrl-C at that very moment leaves nothing either.
     scratch = directory / f".airgap-files-{secrets.token_hex(16)}"
     try:
         _make_scratch(scratch)
-        planned = _stage_layers(scratch, targets, open_blob)
+        planned = _stage_layers(scratch, targets, open_blob, without)
+        if below:
+            planned = [replace(one, name=f"{below}/{one.name}") for one in planned]
+        planned += _stage_documents(scratch, documents)
         _check_names(planned)
         yield Staged(directory=directory, scratch=scratch, planned=tuple(planned))
     finally:
@@ -163,12 +177,31 @@ def _make_scratch(scratch: Path) -> None:
         raise cannot_write(scratch.parent, error) from error
 
 
-def _stage_layers(scratch: Path, targets: tuple[Target, ...], open_blob: OpenBlob) -> list[Planned]:
-    layers = [(target, layer) for target in targets if target.item.kind == "files" for layer in target.top.layers]
+def _stage_layers(
+    scratch: Path, targets: tuple[Target, ...], open_blob: OpenBlob, without: Collection[Digest]
+) -> list[Planned]:
+    files = [target for target in targets if target.item.kind == "files"]
+    layers = [(target, layer) for target in files for layer in target.top.layers if layer.digest not in without]
     planned: list[Planned] = []
     try:
         for number, (target, layer) in enumerate(layers):
             planned += _stage_layer(scratch / str(number), target, layer, open_blob)
+    except OSError as error:
+        raise cannot_write(scratch, error) from error
+    return planned
+
+
+def _stage_documents(scratch: Path, documents: Mapping[str, bytes]) -> list[Planned]:
+    planned: list[Planned] = []
+    try:
+        for number, (name, data) in enumerate(documents.items()):
+            place = scratch / f"d{number}"
+            with place.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.fchmod(file.fileno(), 0o644)
+            planned.append(Planned(name=name, scratch=place.name))
     except OSError as error:
         raise cannot_write(scratch, error) from error
     return planned

@@ -13,6 +13,7 @@ from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.core.content import Descriptor, new_buffer
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
+from airgap_bundle.transfer.extraction import check_extraction, extract
 from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.transfer.reading import pass_by, read_all
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.transfer.access import Access
+    from airgap_bundle.transfer.extraction import Extracted
 
 # The annotation that gives a layer of an artifact its file name (OCI image specification, annotations.md).
 _TITLE = "org.opencontainers.image.title"
@@ -35,7 +37,8 @@ _TITLE = "org.opencontainers.image.title"
 class Inspection:
     """What a bundle says of itself. `unverified_files` are the files that travel, by their names.
 
-    `checked`: every byte was compared with the inventory, which proves it undamaged and nothing else.
+    `checked`: every byte was compared with the inventory, which proves it undamaged and nothing else. `extracted` is
+    what was written into a directory, None where that was not asked for.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Inspection:
     unverified_files: tuple[tuple[str, Descriptor], ...]
     total_bytes: int
     checked: bool
+    extracted: Extracted | None = None
 
 
 def inspect_bundle(
@@ -54,8 +58,14 @@ def inspect_bundle(
     report: Reporter,
     access: Access | None = None,
     media: MediaSupply | None = None,
+    extract_to: Path | None = None,
 ) -> Inspection:
-    """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input."""
+    """Read the head, and with `check` all of it; `BundleError` where it is damaged. `-` is standard input.
+
+    With `extract_to` its documents and files are written into that directory, when all else is done.
+    """
+    if extract_to is not None:
+        check_extraction(str(bundle), extract_to)
     with open_bundle(str(bundle), access, media=media) as opened:
         medium = opened.medium
         head = read_head(medium)
@@ -67,14 +77,17 @@ def inspect_bundle(
             _read_stream(reader, report, check=check)
         elif check:
             _check_file(medium, reader, report)
+        signatures = (*head.signatures, *opened.read_beside())
+        files = tuple(_files(reader))
         return Inspection(
             name=medium.name,
             bundle_id=head.bundle_id,
             unverified_inventory=inventory,
-            unverified_signatures=tuple(one.name for one in (*head.signatures, *opened.read_beside())),
-            unverified_files=tuple(_files(reader)),
+            unverified_signatures=tuple(one.name for one in signatures),
+            unverified_files=files,
             total_bytes=reader.layout.total_bytes,
             checked=check,
+            extracted=extract(extract_to, reader, head, signatures) if extract_to is not None else None,
         )
 
 

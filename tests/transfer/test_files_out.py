@@ -19,7 +19,10 @@ from airgap_bundle.transfer.files_out import stage
 from airgap_bundle.transfer.plan import Target
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from airgap_bundle.core.content import Source
 
 
 def tar_of(*entries: tuple[str, bytes, bytes]) -> bytes:
@@ -32,7 +35,7 @@ def tar_of(*entries: tuple[str, bytes, bytes]) -> bytes:
     return raw.getvalue()
 
 
-def staged(tmp_path: Path, *layers: tuple[str, str, bytes]) -> list[str]:
+def staged(tmp_path: Path, *layers: tuple[str, str, bytes], below: str = "") -> list[str]:
     """The names that come of layers given as (title, media type, bytes)."""
     held = {Digest.of(data): data for _, _, data in layers}
     described = [
@@ -61,7 +64,9 @@ def staged(tmp_path: Path, *layers: tuple[str, str, bytes]) -> list[str]:
         size=document.descriptor.size,
     )
     target = Target(item=item, repository="files/acme", anchor="a", documents=(document,))
-    with stage(tmp_path / "out", (target,), lambda _, layer: nullcontext(BytesSource(held[layer.digest]))) as ready:
+    with stage(
+        tmp_path / "out", (target,), lambda _, layer: nullcontext(BytesSource(held[layer.digest])), below=below
+    ) as ready:
         ready.check()
         ready.publish()
         return list(ready.put)
@@ -72,8 +77,9 @@ def staged(tmp_path: Path, *layers: tuple[str, str, bytes]) -> list[str]:
 )
 def test_a_name_that_leads_elsewhere_is_never_written(tmp_path: Path, title: str) -> None:
     for media_type, data in ((FILE_MEDIA_TYPE, b"x"), (DIRECTORY_MEDIA_TYPE, tar_of(("x", tarfile.REGTYPE, b"x")))):
-        with pytest.raises(BundleError, match="cannot be written"):
-            staged(tmp_path, (title, media_type, data))
+        for below in ("", "files"):
+            with pytest.raises(BundleError, match="cannot be written"):
+                staged(tmp_path, (title, media_type, data), below=below)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -116,3 +122,15 @@ def test_a_directory_that_is_cut_short_is_refused(tmp_path: Path) -> None:
     whole = tar_of(("x", tarfile.REGTYPE, b"x" * 3000))
     with pytest.raises(BundleError, match="cut short"):
         staged(tmp_path, ("d", DIRECTORY_MEDIA_TYPE, whole[:1024]))
+
+
+def test_documents_and_files_below_a_directory_are_put_side_by_side(tmp_path: Path) -> None:
+    with stage(tmp_path / "out", (), nothing_asked, below="files", documents={"a/b.sig": b"1", "c": b"2"}) as ready:
+        ready.publish()
+    assert (tmp_path / "out" / "a" / "b.sig").read_bytes() == b"1"
+    assert (tmp_path / "out" / "c").read_bytes() == b"2"
+    assert staged(tmp_path, ("x", FILE_MEDIA_TYPE, b"x"), below="files") == ["files/x"]
+
+
+def nothing_asked(*_: object) -> AbstractContextManager[Source]:
+    raise AssertionError
