@@ -340,14 +340,13 @@ class Push:
         # A stream has to pass in any case; of a file nothing is read where nothing is sent.
         is_work = plan.upload_count > 0 or not reader.medium.seekable
         expect_blobs(reader, (move.digest for move in plan.blobs if move.missing and not move.source))
-        title = "Sending"
 
         def abort() -> None:
             self.registry.close()
             interrupting(reader.medium)()
 
         if is_work:
-            self.report(PhaseStarted(title=title, total_bytes=plan.upload_bytes, total_items=plan.upload_count))
+            self.report(PhaseStarted(title="Sending", total_bytes=plan.upload_bytes, total_items=plan.upload_count))
         with working(
             uploader.heavy_jobs() if reader.medium.seekable else (),
             executor=self.executor,
@@ -361,7 +360,7 @@ class Push:
                 uploader.stream(new_buffer())
         reader.check_end()
         if is_work:
-            self.report(PhaseFinished(title=title))
+            self.report(PhaseFinished(title="Sending"))
         return uploader.sent
 
     def _note(self, event: str, verified: Verified, **details: str) -> None:
