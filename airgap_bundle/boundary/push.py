@@ -68,10 +68,7 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pushed:
-    """What an import did. `tags_moved` counts the tags that name something else than before.
-
-    `files` are the names that `--files-to` has brought below its directory.
-    """
+    """What an import did. `tags_moved` counts tags that name something else now, `files` are those of `--files-to`."""
 
     prepared: Prepared
     receipt: Receipt
