@@ -45,7 +45,9 @@ def _issue(
     name: Name,
     scope: Annotated[
         list[str] | None,
-        typer.Option("--scope", metavar="PATTERN:ACTION[,ACTION]", help="What it may do: pull, push, delete; repeatable."),
+        typer.Option(
+            "--scope", metavar="PATTERN:ACTION[,ACTION]", help="What it may do: pull, push, delete; repeatable."
+        ),
     ] = None,
     service: Annotated[
         list[str] | None,
