@@ -7,8 +7,10 @@ import ipaddress
 import itertools
 import os
 import shutil
+import signal
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,6 +75,11 @@ def _stay_on_loopback(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_stay_on_loopback)
+
+# A shell starts what runs in the background (`tests/run &`, nohup) with Ctrl-C ignored, and every process that a test
+# starts inherits that: our commands keep it so, on purpose, and no interruption would ever reach them.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
