@@ -92,10 +92,10 @@ class Client:
         self._name = f"c{seed}"
         self.work = Work()
 
-    def run(self, until: float) -> None:
-        """Push and pull until then."""
+    def run(self, until: float, at_least: int = 1) -> None:
+        """Push and pull until then, and so many times however slow the machine is."""
         number = 0
-        while time.monotonic() < until:
+        while number < at_least or time.monotonic() < until:
             self._guarded(lambda number=number: self._push_image(f"{self._name}-{number}"))
             names = [f"{self._repository}:{self._name}-{number}"]
             known = list(self._known)
@@ -169,10 +169,10 @@ class Client:
         return answer.status, answer.headers, raw
 
 
-def run_clients(address: str, seeds: range, until: float, known: ListProxy[str]) -> Work:
+def run_clients(address: str, seeds: range, until: float, known: ListProxy[str], at_least: int = 1) -> Work:
     """Some clients in threads of this process; what they did together."""
     clients = [Client(address, seed, known) for seed in seeds]
-    threads = [threading.Thread(target=client.run, args=(until,)) for client in clients]
+    threads = [threading.Thread(target=client.run, args=(until, at_least)) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
