@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.errors import InvalidValueError, UsageError
+from airgap_bundle.core.whole_files import write_new
 from airgap_bundle.manifest.fields import ComplaintError
 from airgap_bundle.trust import openpgp, policy_edit, policy_words
 from airgap_bundle.trust.files import read_file
@@ -74,11 +74,7 @@ def read_old_policy(path: Path) -> Policy:
 def _write(output: Path, raw: bytes) -> None:
     try:
         # 0644 whatever the umask gives away: a policy that others can change is refused when it is read.
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(output, raw, mode=0o644)
     except FileExistsError as error:
         raise UsageError(
             "AB-USAGE-OUTPUT-EXISTS",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.signatures import SignatureFile
@@ -11,6 +10,7 @@ from airgap_bundle.connected.signing import add_to_bundle, read_inventory_bytes
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, HostError, InvalidValueError, TrustError, UsageError
 from airgap_bundle.core.text import printable
+from airgap_bundle.core.whole_files import write_new
 from airgap_bundle.trust import keys, openpgp
 from airgap_bundle.trust.files import read_file
 from airgap_bundle.trust.packets import MAX_KEY_BYTES, MAX_SIGNATURE_BYTES
@@ -31,11 +31,7 @@ def write_inventory(bundle: Path, output: Path) -> Digest:
 def write_new_file(output: Path, raw: bytes) -> Digest:
     """Write a file that must not exist yet; the SHA-256 of what is in it."""
     try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(output, raw)
     except FileExistsError as error:
         raise UsageError("AB-USAGE-OUTPUT-EXISTS", f"{output} exists already", hint="choose another name") from error
     except OSError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airgap_bundle.core.whole_files import flush_names, write_whole
+from airgap_bundle.core.whole_files import flush_names, write_new, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +50,14 @@ def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
     write_whole(tmp_path / ("n" * 255), b"x")
+
+
+def test_a_new_file_takes_no_name_that_something_has(tmp_path: Path) -> None:
+    write_new(tmp_path / "file", b"one")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "file", b"two")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        write_new(tmp_path / "link", b"two")
+    assert (tmp_path / "file").read_bytes() == b"one"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "link"]

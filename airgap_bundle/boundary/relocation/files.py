@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.relocation.consumers import Consumer
 from airgap_bundle.boundary.relocation.output import MARK
-from airgap_bundle.bundle.writer import cannot_write, sync_directory
+from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.errors import UsageError
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -82,17 +82,4 @@ def _in_the_way(path: Path, why: str) -> UsageError:
 
 def _write(target: Path, data: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name[:200]}.partial")
-    try:
-        # Whatever has this name was left by a crash; a link would lead elsewhere.
-        beside.unlink(missing_ok=True)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-    sync_directory(target.parent)
+    write_whole(target, data)

@@ -10,13 +10,13 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.state import unusable
 from airgap_bundle.core.errors import HostError
-from airgap_bundle.registry.durable import sync_directory, write_all
+from airgap_bundle.core.whole_files import write_whole
+from airgap_bundle.registry.durable import sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,22 +48,10 @@ def make_private(path: Path) -> Path:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write or replace a file; it is durable, complete and for its owner alone when this returns."""
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _PRIVATE_FILE)
-        try:
-            write_all(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        beside.replace(path)
-        sync_directory(path.parent)
+        write_whole(path, data, mode=_PRIVATE_FILE)
     except OSError as error:
         raise unusable(path, "be written", error) from error
-    finally:
-        # Whatever stopped it, Ctrl-C too: nothing secret stays under a name that nobody looks for.
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
 
 
 def read_private(path: Path, *, max_bytes: int) -> bytes | None:
