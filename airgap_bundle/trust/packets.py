@@ -77,9 +77,7 @@ class PublicKey:
     @property
     def armored(self) -> str:
         """As text, without checksum and headers: the form that a policy embeds."""
-        lines = base64.b64encode(self.binary).decode("ascii")
-        body = "\n".join(lines[n : n + 64] for n in range(0, len(lines), 64))
-        return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{body}\n-----END PGP PUBLIC KEY BLOCK-----\n"
+        return armor(self.binary, "PUBLIC KEY BLOCK")
 
     def key(self, fingerprint: str) -> KeyPacket | None:
         """The primary key or subkey of that fingerprint."""
@@ -101,8 +99,20 @@ def dearmor(data: bytes) -> bytes:
     match = _ARMOR.fullmatch(data if data.endswith(b"\n") else data + b"\n")
     if match is None:
         raise InvalidValueError("not exactly one armored OpenPGP public key block")
+    return armored_bytes(match[1])
+
+
+def armor(binary: bytes, kind: str) -> str:
+    """Packets as text, such as a `SIGNATURE`; without checksum, which RFC 9580 section 6.1 advises, and headers."""
+    lines = base64.b64encode(binary).decode("ascii")
+    body = "\n".join(lines[n : n + 64] for n in range(0, len(lines), 64))
+    return f"-----BEGIN PGP {kind}-----\n\n{body}\n-----END PGP {kind}-----\n"
+
+
+def armored_bytes(body: bytes) -> bytes:
+    """The packets in the body of an armored block. Raises `InvalidValueError`."""
     try:
-        return base64.b64decode(re.sub(rb"\s+", b"", match[1]), validate=True)
+        return base64.b64decode(re.sub(rb"\s+", b"", body), validate=True)
     except binascii.Error as error:
         raise InvalidValueError(f"the armor is not base64: {error}") from error
 

@@ -6,8 +6,6 @@ picked by mistake should be noticed where there is still somebody to ask. RFC 95
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -15,6 +13,8 @@ from dataclasses import dataclass, field
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.trust.packets import (
     MAX_SIGNATURE_BYTES,
+    armor,
+    armored_bytes,
     check_single_signature,
     read_integer,
     read_length,
@@ -61,9 +61,7 @@ def read_signature(raw: bytes) -> SignatureClaims:
 
 def armor_signature(binary: bytes) -> str:
     """A detached signature as text, for gpg and for people; without checksum, which RFC 9580 section 6.1 advises."""
-    lines = base64.b64encode(binary).decode("ascii")
-    body = "\n".join(lines[n : n + 64] for n in range(0, len(lines), 64))
-    return f"-----BEGIN PGP SIGNATURE-----\n\n{body}\n-----END PGP SIGNATURE-----\n"
+    return armor(binary, "SIGNATURE")
 
 
 def could_be_over(claims: SignatureClaims, data: bytes) -> bool:
@@ -90,10 +88,7 @@ def _dearmored(raw: bytes) -> bytes:
     match = _ARMOR.fullmatch(raw if raw.endswith(b"\n") else raw + b"\n")
     if match is None:
         raise InvalidValueError("not exactly one armored OpenPGP signature")
-    try:
-        return base64.b64decode(re.sub(rb"\s+", b"", match[1]), validate=True)
-    except binascii.Error as error:
-        raise InvalidValueError(f"the armor is not base64: {error}") from error
+    return armored_bytes(match[1])
 
 
 def _issuer(body: bytes) -> str:
