@@ -9,11 +9,14 @@ Distribution specification 1.1, "Error Codes" (UNAUTHORIZED, DENIED); RFC 9110 s
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
+from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.registry.wsgi import RefusedError
 
 if TYPE_CHECKING:
@@ -123,6 +126,20 @@ class Page:
     methods: frozenset[str] = field(default=_READING)
     # What a caller has to be admitted to before `answer` is asked; `None` lets everybody in, and `answer` decides.
     wanted: Wanted | None = field(default=Wanted(repository=None, action=Action.LIST))
+
+
+def read_basic(credentials: str) -> tuple[str, str]:
+    """The unverified name and secret of Basic authentication (RFC 7617), from what stands behind the scheme.
+
+    `InvalidValueError` for what is none; the caller bounds how long it may be.
+    """
+    try:
+        name, colon, secret = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeError, ValueError) as error:
+        raise InvalidValueError("the login is not base64 of a name and a credential") from error
+    if not colon:
+        raise InvalidValueError("the login has no colon between name and credential")
+    return name, secret
 
 
 def action_of(method: str, *, uploading: bool = False) -> Action:

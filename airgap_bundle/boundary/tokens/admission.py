@@ -7,14 +7,13 @@ token endpoint, such as a metrics collector or a browser. Docker's token authent
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.tokens.scopes import CATALOGUE, PULL, PUSH, REGISTRY, REPOSITORY, Access, covers
 from airgap_bundle.boundary.tokens.verifying import Reason, TokenRefusedError, allows
-from airgap_bundle.registry.admission import Action, Caller, unauthorized
+from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.registry.admission import Action, Caller, read_basic, unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,7 +79,7 @@ class TokenAdmission:
 
     def log_in(self, basic: str, now: datetime) -> Identity:
         """The identity behind the value of Basic authentication, which has to be for this service."""
-        identity = self.issuer.log_in(*read_basic(basic), now)
+        identity = self.issuer.log_in(*read_login(basic), now)
         if self.service not in identity.services:
             raise TokenRefusedError(Reason.SERVICE, f"{identity.name} is for another service", name=identity.name)
         return identity
@@ -115,17 +114,14 @@ class TokenAdmission:
         return (bearer, f'Basic realm="{self.service}"') if wanted.action is Action.LIST else (bearer,)
 
 
-def read_basic(value: str) -> tuple[str, str]:
+def read_login(value: str) -> tuple[str, str]:
     """The unverified name and credential of Basic authentication (RFC 7617). `TokenRefusedError` for what is none."""
+    if len(value) > _MAX_BASIC_CHARACTERS:
+        raise TokenRefusedError(Reason.FORM, "the login is too long")
     try:
-        if len(value) > _MAX_BASIC_CHARACTERS:
-            raise TokenRefusedError(Reason.FORM, "the login is too long")
-        name, colon, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise TokenRefusedError(Reason.FORM, "the login is not base64 of a name and a credential") from error
-    if not colon:
-        raise TokenRefusedError(Reason.FORM, "the login has no colon between name and credential")
-    return name, secret
+        return read_basic(value)
+    except InvalidValueError as error:
+        raise TokenRefusedError(Reason.FORM, str(error)) from error
 
 
 def _is_ping(wanted: Wanted) -> bool:

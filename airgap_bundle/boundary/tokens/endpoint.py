@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from airgap_bundle.boundary.tokens.admission import read_basic
+from airgap_bundle.boundary.tokens.admission import read_login
 from airgap_bundle.boundary.tokens.identities import unverified_owner
 from airgap_bundle.boundary.tokens.scopes import Access, parse_request
 from airgap_bundle.boundary.tokens.verifying import Reason, TokenRefusedError
@@ -104,7 +104,7 @@ def _read_query(request: Request) -> _Asked:
     scheme, _, value = (request.header("authorization") or "").partition(" ")
     if scheme.lower() != "basic":
         raise TokenRefusedError(Reason.FORM, "there is no login")
-    name, secret = read_basic(value)
+    name, secret = read_login(value)
     return _Asked(
         unverified_name=name,
         unverified_secret=secret,

@@ -6,15 +6,14 @@ without a login, a request that carries none is nobody's, and reads.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import threading
 import time
 from collections import OrderedDict
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from airgap_bundle.registry.admission import Action, Caller, denied, unauthorized
+from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.registry.admission import Action, Caller, denied, read_basic, unauthorized
 from airgap_bundle.registry.serving.listening import is_loopback
 from airgap_bundle.registry.wsgi import RefusedError
 
@@ -111,7 +110,6 @@ def _basic(header: str | None) -> tuple[str, str] | None:
     if scheme.lower() != "basic" or len(rest) > _MAX_LOGIN_CHARACTERS:
         return None
     try:
-        name, colon, password = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
+        return read_basic(rest)
+    except InvalidValueError:
         return None
-    return (name, password) if colon else None
