@@ -32,7 +32,7 @@ from airgap_bundle.boundary.audit_record import (
 from airgap_bundle.boundary.receipt import AuditHead
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, InvalidValueError
-from airgap_bundle.registry.durable import sync_directory
+from airgap_bundle.registry.durable import sync_directory, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -162,7 +162,7 @@ class Audit:
             with contextlib.suppress(FileExistsError):
                 descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 try:
-                    _write_all(descriptor, torn)
+                    write_all(descriptor, torn)
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
@@ -178,7 +178,7 @@ class Audit:
         line = dump_record(record)
         before = os.fstat(descriptor).st_size
         try:
-            _write_all(descriptor, line)
+            write_all(descriptor, line)
             os.fsync(descriptor)
         except OSError:
             # Nobody is told that this record exists, so nothing of it may stay.
@@ -316,12 +316,6 @@ def _whole_bytes(descriptor: int) -> int:
             return start + found + 1
         end = start
     return 0
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
 
 
 def _unwritable(path: Path, error: OSError) -> HostError:

@@ -35,11 +35,6 @@ class Delta:
     base: tuple[Digest, ...] = ()
     bases: tuple[Base, ...] = ()
 
-    @property
-    def saved_bytes(self) -> int:
-        """Bytes of content that do not travel."""
-        return sum(blob.size for blob in self.assumed)
-
     def left_out(self, entries: Iterable[Entry]) -> tuple[tuple[BlobEntry, ...], ...]:
         """For each item the blobs of it that do not travel. Items may share some."""
         gone = {blob.digest: blob for blob in self.assumed}

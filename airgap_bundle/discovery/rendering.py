@@ -28,11 +28,6 @@ SWEEP_SECONDS = 60.0
 _GRACE_SECONDS = 20.0
 
 
-def can_render() -> bool:
-    """Whether Helm is here in either form."""
-    return _library_directory() is not None or helm_program.find() is not None
-
-
 def render(
     chart: Chart, values: Sequence[str], *, seconds: float = SWEEP_SECONDS, only_base: bool = False
 ) -> Sweep | None:

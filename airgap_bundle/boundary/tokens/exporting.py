@@ -16,7 +16,7 @@ from airgap_bundle.boundary.tokens.identities import check_service
 from airgap_bundle.boundary.tokens.realm import check_realm
 from airgap_bundle.boundary.tokens.signed_claims import public_jwk
 from airgap_bundle.core.errors import HostError
-from airgap_bundle.registry.durable import sync_directory
+from airgap_bundle.core.whole_files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +43,7 @@ class Export:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             for name, data in self.files.items():
-                beside = directory / f".{name}.partial"
-                beside.write_bytes(data)
-                beside.replace(directory / name)
-            sync_directory(directory)
+                write_whole(directory / name, data)
         except OSError as error:
             raise HostError(
                 "AB-HOST-WRITE",
