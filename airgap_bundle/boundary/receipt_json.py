@@ -32,7 +32,7 @@ from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.moments import moment_text
-from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
+from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, TITLE, Document, parse_document
 from airgap_bundle.manifest.settings import Form, Setting
 from airgap_bundle.transfer.bases import RECEIPT_TYPE
 
@@ -160,15 +160,16 @@ def receipt_artifact(raw: bytes) -> tuple[Descriptor, Descriptor, Document]:
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "artifactType": RECEIPT_TYPE,
-            "config": _descriptor_value(config),
+            "config": descriptor_value(config),
             # The title is the name under which `oras pull` writes it.
-            "layers": [{**_descriptor_value(layer), "annotations": {"org.opencontainers.image.title": name}}],
+            "layers": [{**descriptor_value(layer), "annotations": {TITLE: name}}],
         }
     )
     return config, layer, parse_document(manifest, OCI_MANIFEST)
 
 
-def _descriptor_value(descriptor: Descriptor) -> dict[str, object]:
+def descriptor_value(descriptor: Descriptor) -> dict[str, object]:
+    """A descriptor as an image manifest has it, without annotations."""
     return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size}
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.kept_receipts import push_small
-from airgap_bundle.boundary.receipt_json import EMPTY_CONFIG, dump_receipt, receipt_artifact, receipt_repository
+from airgap_bundle.boundary.receipt_json import (
+    EMPTY_CONFIG,
+    descriptor_value,
+    dump_receipt,
+    receipt_artifact,
+    receipt_repository,
+)
 from airgap_bundle.boundary.state import unusable
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import UsageError
-from airgap_bundle.core.oci import OCI_MANIFEST, parse_document
+from airgap_bundle.core.oci import OCI_MANIFEST, TITLE, parse_document
 from airgap_bundle.core.whole_files import write_whole
 from airgap_bundle.transfer.plan import join_repository
 from airgap_bundle.trust import openpgp
@@ -83,13 +89,9 @@ def _artifact(config: Descriptor, layer: Descriptor, subject: Descriptor, title:
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "artifactType": SIGNATURE_TYPE,
-            "config": _value(config),
-            "layers": [{**_value(layer), "annotations": {"org.opencontainers.image.title": title}}],
-            "subject": _value(subject),
+            "config": descriptor_value(config),
+            "layers": [{**descriptor_value(layer), "annotations": {TITLE: title}}],
+            "subject": descriptor_value(subject),
         }
     )
     return parse_document(raw, OCI_MANIFEST)
-
-
-def _value(one: Descriptor) -> dict[str, object]:
-    return {"mediaType": one.media_type, "digest": one.digest, "size": one.size}

@@ -14,7 +14,7 @@ from airgap_bundle.bundle.tar_members import Kind, members
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
-from airgap_bundle.core.oci import HELM_CONFIG, OCI_MANIFEST, check_repository, parse_document
+from airgap_bundle.core.oci import HELM_CONFIG, OCI_MANIFEST, TITLE, check_repository, parse_document
 from airgap_bundle.manifest import words
 from airgap_bundle.manifest.entries import chart_tag
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
@@ -102,7 +102,7 @@ def chart_document(chart: ChartPackage, package: Descriptor, provenance: Descrip
             "config": {"mediaType": HELM_CONFIG, "digest": Digest.of(chart.config), "size": len(chart.config)},
             "layers": [{"mediaType": kind, "digest": layer.digest, "size": layer.size} for kind, layer in layers],
             "annotations": {
-                "org.opencontainers.image.title": chart.name,
+                TITLE: chart.name,
                 "org.opencontainers.image.version": chart.version,
             },
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.inventory import Item
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
-from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, Document, parse_document
+from airgap_bundle.core.oci import OCI_EMPTY, OCI_MANIFEST, TITLE, Document, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from airgap_bundle.manifest.locked import LockedItem
 
 FILES_TYPE = "application/vnd.airgap-bundle.files.v1"
-TITLE = "org.opencontainers.image.title"
 _EMPTY_CONFIG = b"{}"
 
 

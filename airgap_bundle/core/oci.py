@@ -22,6 +22,8 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
+# The annotation that gives a layer of an artifact its file name (OCI image specification, annotations.md).
+TITLE = "org.opencontainers.image.title"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -60,6 +62,12 @@ _BARE_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PLATFORM_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # distribution specification: host + "/" + repository within 255 bytes, as many clients and stores hold it.
 _MAX_NAME = 255
+
+
+def bare_name(reference: str) -> str:
+    """A reference, as it was written, without tag and digest. A port stays: no slash follows a tag."""
+    name = reference.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 def check_repository(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from airgap_bundle.core.oci import bare_name
 from airgap_bundle.discovery.values import STUB, Keys, leaves, spelled
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Tracer:
         """The texts that values may hold of an image, the longest first."""
         reference, written = spotted.reference, spotted.written.strip("\"'")
         bare = written.partition("@")[0]
-        name = bare.rpartition(":")[0] if ":" in bare.rpartition("/")[2] else bare
+        name = bare_name(written)
         tail = name.partition("/")[2]
         parts = [
             written,

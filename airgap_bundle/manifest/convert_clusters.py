@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.oci import bare_name
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
 from airgap_bundle.manifest.yamltext import MappingNode
 
@@ -27,8 +28,7 @@ def from_oc_mirror(documents: Sequence[Node], draft: Draft) -> None:
             if text_of(entry(image, "targetRepo")) or text_of(entry(image, "targetTag")):
                 draft.lose(image.place, f"another name for {text_of(entry(image, 'name'))}: see `as` and --map")
         for image in items(entry(mirror, "blockedImages")):
-            name = text_of(entry(image, "name")).partition("@")[0]
-            draft.add("exclude", name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name, image.place)
+            draft.add("exclude", bare_name(text_of(entry(image, "name"))), image.place)
         for operator in items(entry(mirror, "operators")):
             packages = ", ".join(text_of(entry(one, "name")) for one in items(entry(operator, "packages"))) or "all"
             message = f"operators of {text_of(entry(operator, 'catalog'))} ({packages}): list their images"

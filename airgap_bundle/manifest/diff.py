@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.oci import bare_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -30,8 +32,7 @@ class Compared:
     @property
     def name(self) -> str:
         """The source without tag and digest."""
-        name = self.source.partition("@")[0]
-        return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+        return bare_name(self.source)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

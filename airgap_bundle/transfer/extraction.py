@@ -15,6 +15,7 @@ from airgap_bundle.bundle import layout
 from airgap_bundle.bundle.writer import cannot_write
 from airgap_bundle.core.content import Descriptor
 from airgap_bundle.core.errors import UsageError
+from airgap_bundle.core.oci import TITLE
 from airgap_bundle.transfer.opening import STANDARD_INPUT
 from airgap_bundle.transfer.plan import Target
 
@@ -31,7 +32,6 @@ _FILES = "files"
 _SIGNATURES = "signatures"
 _PREFIX = "airgap/"
 # The annotation that gives a layer of an artifact its file name (OCI image specification, annotations.md).
-_TITLE = "org.opencontainers.image.title"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def extract(
     for target in targets:
         for layer in target.top.layers:
             if layer.digest in assumed:
-                name = f"{_FILES}/{layer.annotations.get(_TITLE, layer.digest)}"
+                name = f"{_FILES}/{layer.annotations.get(TITLE, layer.digest)}"
                 left_out.append((name, "this bundle is a delta, and the file is in its base"))
 
     def open_blob(_: str, layer: Descriptor) -> AbstractContextManager[Source]:

@@ -21,6 +21,7 @@ from airgap_bundle.bundle.reader import damage
 from airgap_bundle.bundle.writer import cannot_write, sync_directory
 from airgap_bundle.core.content import ContentMismatchError, copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError, InvalidValueError, UsageError
+from airgap_bundle.core.oci import TITLE
 from airgap_bundle.manifest.locked import DIRECTORY_MEDIA_TYPE
 from airgap_bundle.transfer.files_out_tree import Planned, plan_file, unpack
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     OpenBlob = Callable[[str, Descriptor], AbstractContextManager[Source]]
 
-_TITLE = "org.opencontainers.image.title"
 _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _COMPARED_BYTES = 1024 * 1024
 _NO_DOCUMENTS: Mapping[str, bytes] = MappingProxyType({})
@@ -220,7 +220,7 @@ def _stage_layer(place: Path, target: Target, layer: Descriptor, open_blob: Open
         file.flush()
         os.fsync(file.fileno())
         os.fchmod(file.fileno(), 0o644)
-    title = layer.annotations.get(_TITLE, "")
+    title = layer.annotations.get(TITLE, "")
     try:
         if layer.media_type != DIRECTORY_MEDIA_TYPE:
             return [plan_file(title, f"{place.name}/data")]

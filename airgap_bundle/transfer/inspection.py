@@ -12,6 +12,7 @@ from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
 from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.core.content import Descriptor, new_buffer
+from airgap_bundle.core.oci import TITLE
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
 from airgap_bundle.transfer.extraction import check_extraction, extract
 from airgap_bundle.transfer.opening import open_bundle
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.transfer.access import Access
     from airgap_bundle.transfer.extraction import Extracted
-
-# The annotation that gives a layer of an artifact its file name (OCI image specification, annotations.md).
-_TITLE = "org.opencontainers.image.title"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +120,7 @@ def _files(reader: BundleReader) -> Iterator[tuple[str, Descriptor]]:
     for item in reader.inventory.items:
         if item.kind == "files":
             for layer in reader.load(_document(item)).layers:
-                yield layer.annotations.get(_TITLE, layer.digest), layer
+                yield layer.annotations.get(TITLE, layer.digest), layer
 
 
 def _document(item: Item) -> Descriptor:

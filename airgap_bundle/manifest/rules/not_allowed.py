@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.oci import bare_name
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.entries import Entry
 from airgap_bundle.manifest.patterns import matches
@@ -37,8 +38,7 @@ def _names(context: Context) -> Iterator[tuple[Entry, str]]:
     locked = {one.image for item in (context.lock.items if context.lock else ()) for one in item.images}
     written = {image.source for image in manifest.images}
     for source in sorted(locked - written):
-        name = source.partition("@")[0]
-        yield Entry(place=manifest.place), name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+        yield Entry(place=manifest.place), bare_name(source)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airgap_bundle.core.oci import bare_name
 from airgap_bundle.core.report import Severity
 from airgap_bundle.manifest.patterns import matches
 from airgap_bundle.manifest.rules.rule import Context, Problem, Rule
@@ -16,8 +17,8 @@ def _check(context: Context) -> Iterator[Problem]:
     manifest = context.manifest
     names = {entry.reference.name for entry in (*manifest.images, *manifest.artifacts)}
     names |= {chart.reference.name for chart in manifest.charts if chart.reference is not None}
-    names |= {_name(item.source) for item in (context.lock.items if context.lock else ()) if item.kind != "file"}
-    names |= {_name(seen.name) for seen in context.seen_images or ()}
+    names |= {bare_name(item.source) for item in (context.lock.items if context.lock else ()) if item.kind != "file"}
+    names |= {bare_name(seen.name) for seen in context.seen_images or ()}
     brings = manifest.workloads or any(chart.images != "none" for chart in manifest.charts)
     for rule in manifest.verify:
         if any(matches(rule.match, name) for name in names):
@@ -26,12 +27,6 @@ def _check(context: Context) -> Iterator[Problem]:
         if not brings or context.lock is not None or context.seen_images is not None:
             message = f"the rule for {rule.match} is about nothing that travels, so nothing is verified by it"
             yield Problem.at(rule, message, hint="a pattern is a name in full, such as ghcr.io/acme/**")
-
-
-def _name(source: str) -> str:
-    """A reference in full without tag and digest."""
-    name = source.partition("@")[0]
-    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 RULE = Rule(code="AGM021", title="Verify rule matches nothing", severity=Severity.WARNING, check=_check)
