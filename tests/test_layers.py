@@ -34,7 +34,7 @@ DOORS = {
     "rich": ("output/console.py",),
     "sigstore": ("trust/keyless.py", "trust/keyless_signing.py"),
     "socketserver": (),
-    "sqlite3": ("boundary/ledger_database.py",),
+    "sqlite3": ("boundary/ledger/database.py",),
     "typer": ("cli/",),
     "urllib.request": (),
     "urllib3": (),

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support.site import Site, bundle_id, now
 from support.trip import command_line, run
 
-from airgap_bundle.boundary.verify import verify_head
+from airgap_bundle.boundary.judging.verify import verify_head
 from airgap_bundle.bundle import layout
 from airgap_bundle.bundle.inventory import BlobEntry
 from airgap_bundle.bundle.media import FileMedium

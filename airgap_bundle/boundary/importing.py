@@ -8,8 +8,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.audit import Audit
-from airgap_bundle.boundary.ledger import Ledger
+from airgap_bundle.boundary.audit.trail import Audit
+from airgap_bundle.boundary.ledger.ledger import Ledger
 from airgap_bundle.boundary.push import Push
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.unfinished import UnfinishedUploads

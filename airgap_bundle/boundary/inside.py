@@ -11,17 +11,17 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.audit import Audit
+from airgap_bundle.boundary.audit.trail import Audit
 from airgap_bundle.boundary.destination import Destination
 from airgap_bundle.boundary.importing import DEFAULT_JOBS
-from airgap_bundle.boundary.kept_receipts import keep_receipt
-from airgap_bundle.boundary.ledger import Ledger
-from airgap_bundle.boundary.presence import Inquirer
-from airgap_bundle.boundary.recall import Recall
-from airgap_bundle.boundary.receipt_json import dump_receipt
-from airgap_bundle.boundary.receipt_signing import sign_receipt
+from airgap_bundle.boundary.ledger.ledger import Ledger
+from airgap_bundle.boundary.lifecycle.recall import Recall
+from airgap_bundle.boundary.receipts.documents import dump_receipt
+from airgap_bundle.boundary.receipts.kept import keep_receipt
+from airgap_bundle.boundary.receipts.signing import sign_receipt
+from airgap_bundle.boundary.sending.presence import Inquirer
+from airgap_bundle.boundary.sending.tagging import TAGS_LEFT
 from airgap_bundle.boundary.state import StateDirectory
-from airgap_bundle.boundary.tagging import TAGS_LEFT
 from airgap_bundle.boundary.verifying import find_policy
 from airgap_bundle.core.errors import AirgapError, BundleError, DocumentError, TrustError, UsageError
 from airgap_bundle.core.report import Remark, Severity
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from airgap_bundle.boundary.ledger_values import Begun
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.ledger.values import Begun
+    from airgap_bundle.boundary.receipts.receipt import Receipt
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry

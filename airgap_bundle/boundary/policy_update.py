@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.audit import Audit
-from airgap_bundle.boundary.ledger import Ledger
+from airgap_bundle.boundary.audit.trail import Audit
+from airgap_bundle.boundary.ledger.ledger import Ledger
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.core.errors import AirgapError, UsageError
 from airgap_bundle.core.text import printable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airgap_bundle.boundary.ledger_values import EnrolledPolicy
+    from airgap_bundle.boundary.ledger.values import EnrolledPolicy
     from airgap_bundle.trust.policy_model import Policy
 
 # As many as a bundle may have; a directory with more is another one.

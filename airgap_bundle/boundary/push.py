@@ -10,21 +10,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary import ledger_values
-from airgap_bundle.boundary.attaching import attach_all
-from airgap_bundle.boundary.choosing import choose
-from airgap_bundle.boundary.kept_receipts import keep_receipt, read_receipts
-from airgap_bundle.boundary.preflight import check_writable
-from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push, refresh_tags
-from airgap_bundle.boundary.reading_back import open_there
-from airgap_bundle.boundary.receipt import receipt_id
-from airgap_bundle.boundary.receipt_json import dump_receipt, receipt_repository
-from airgap_bundle.boundary.receipt_making import below, make_receipt
-from airgap_bundle.boundary.receipt_signing import sign_receipt
-from airgap_bundle.boundary.release import check_may_be_tagged
-from airgap_bundle.boundary.tagging import TAGS_LEFT, move_tags
-from airgap_bundle.boundary.upload import Uploader
-from airgap_bundle.boundary.verify import Verified, judge_upstream, verify_head
+from airgap_bundle.boundary.judging.release import check_may_be_tagged
+from airgap_bundle.boundary.judging.verify import Verified, judge_upstream, verify_head
+from airgap_bundle.boundary.ledger import values as ledger_values
+from airgap_bundle.boundary.receipts.documents import dump_receipt, receipt_repository
+from airgap_bundle.boundary.receipts.kept import keep_receipt, read_receipts
+from airgap_bundle.boundary.receipts.making import below, make_receipt
+from airgap_bundle.boundary.receipts.receipt import receipt_id
+from airgap_bundle.boundary.receipts.signing import sign_receipt
+from airgap_bundle.boundary.sending.attaching import attach_all
+from airgap_bundle.boundary.sending.choosing import choose
+from airgap_bundle.boundary.sending.preflight import check_writable
+from airgap_bundle.boundary.sending.presence import Inquirer, check_presence, plan_push, refresh_tags
+from airgap_bundle.boundary.sending.reading_back import open_there
+from airgap_bundle.boundary.sending.tagging import TAGS_LEFT, move_tags
+from airgap_bundle.boundary.sending.upload import Uploader
 from airgap_bundle.bundle.distant import Distant, expect_blobs, interrupting
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.audit.trail import Audit
     from airgap_bundle.boundary.destination import Destination
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.receipts.receipt import Receipt
+    from airgap_bundle.boundary.sending.upload import Sent
     from airgap_bundle.boundary.state import StateDirectory
-    from airgap_bundle.boundary.upload import Sent
     from airgap_bundle.core.content import Descriptor, Source
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.registry.abilities import Registry
@@ -159,7 +159,7 @@ class Push:
         targets, skipped = choose(targets, self.only)
         plan = plan_push(inventory, targets, destination=str(self.destination), inquirer=inquirer)
         if inventory.assumed or self.deep:
-            from airgap_bundle.boundary.base import Memory, prove_base  # noqa: PLC0415 - most bundles are whole
+            from airgap_bundle.boundary.sending.base import Memory, prove_base  # noqa: PLC0415 - most bundles are whole
 
             memory = Memory(ledger=self.ledger, destination=self.destination, in_destination=self._kept)
             plan = prove_base(plan, inventory, memory, inquirer, self.report, deep=self.deep)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.redaction import without_secrets
+from airgap_bundle.boundary.audit.redaction import without_secrets
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.errors import HostError, InvalidValueError
 from airgap_bundle.core.moments import moment_text

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.verify import Verified, judge_upstream, read_blobs, verify_head
+from airgap_bundle.boundary.judging.verify import Verified, judge_upstream, read_blobs, verify_head
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.trust.policy_files import load_policy, policy_location

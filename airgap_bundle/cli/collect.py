@@ -10,7 +10,7 @@ from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.output.terminal import Terminal
 
 if TYPE_CHECKING:
-    from airgap_bundle.boundary.collecting import Collecting
+    from airgap_bundle.boundary.lifecycle.collecting import Collecting
     from airgap_bundle.registry.collection import Collection
 
 _GRACE_HOURS = 24.0
@@ -46,7 +46,7 @@ def collect(
     The registry may be served and pushed to meanwhile. Tags are never removed (prune removes old anchors); what the
     last three receipts of a product need stays in any case. Status 1 where a repository is damaged and was left alone.
     """
-    from airgap_bundle.boundary.collecting import plan_collecting
+    from airgap_bundle.boundary.lifecycle.collecting import plan_collecting
 
     planned = plan_collecting(Path(directory.removeprefix("dir:")), grace_seconds=grace * 3600)
     return _show(planned, planned.plan if dry_run else planned.run(), terminal, is_plan=dry_run)

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from airgap_bundle.boundary.audit import AuditVerdict
+    from airgap_bundle.boundary.audit.trail import AuditVerdict
+    from airgap_bundle.boundary.judging.verify import Verified
     from airgap_bundle.boundary.push import Prepared, Pushed
-    from airgap_bundle.boundary.verify import Verified
     from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.trust.decision import Decision, Step

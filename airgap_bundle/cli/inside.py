@@ -45,8 +45,8 @@ def add_inside(app: typer.Typer) -> None:
 
 def _status(product: AnyProduct = "", state: options.StateDirectory = None, *, terminal: Terminal) -> None:
     """Say what is current, held or partial at each destination, and what did not end. Asks no registry."""
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.overview import overview
+    from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.lifecycle.overview import overview
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.cli import status_text
 
@@ -77,7 +77,7 @@ def _publish(
 ) -> None:
     """Move the tags of what `push --hold` brought in, after scans and approvals. All of them, or none."""
     from airgap_bundle.boundary.inside import open_inside
-    from airgap_bundle.boundary.publish import plan_publish
+    from airgap_bundle.boundary.lifecycle.publish import plan_publish
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -125,7 +125,7 @@ def _rollback(
     What did not end, or came in partially since, is undone first. Tags that somebody else has moved since are left.
     """
     from airgap_bundle.boundary.inside import open_inside
-    from airgap_bundle.boundary.rollback import plan_rollback
+    from airgap_bundle.boundary.lifecycle.rollback import plan_rollback
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -164,7 +164,7 @@ def _promote(
     """Copy from one registry inside to another exactly what a receipt names, every byte checked on the way."""
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.inside import open_inside
-    from airgap_bundle.boundary.promote import plan_promote
+    from airgap_bundle.boundary.lifecycle.promote import plan_promote
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -203,7 +203,7 @@ def _drift(
     Pushing the bundle again restores what is missing and sets the tags.
     """
     from airgap_bundle.boundary.inside import named_places, open_inside
-    from airgap_bundle.boundary.reconcile import find_drift
+    from airgap_bundle.boundary.lifecycle.reconcile import find_drift
     from airgap_bundle.boundary.reporting.drift_kept import keep_drift
     from airgap_bundle.cli import inside_requests, inside_text
 
@@ -235,8 +235,8 @@ def _holdings(
     terminal: Terminal,
 ) -> None:
     """Write down which blobs the registries inside hold, to be carried out: a delta is built against it."""
-    from airgap_bundle.boundary import holdings
     from airgap_bundle.boundary.inside import named_places, open_inside
+    from airgap_bundle.boundary.lifecycle import holdings
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -273,7 +273,7 @@ def _prune(
     a product need always stays.
     """
     from airgap_bundle.boundary.inside import open_inside
-    from airgap_bundle.boundary.pruning import plan_prune
+    from airgap_bundle.boundary.lifecycle.pruning import plan_prune
     from airgap_bundle.cli import inside_requests, inside_text
 
     request = inside_requests.inside_request(
@@ -295,8 +295,8 @@ def _prune(
 
 def _audit_verify(state: options.StateDirectory = None, *, terminal: Terminal) -> int:
     """Check that no record of the audit trail was changed, moved or removed. Status 1 where one was."""
-    from airgap_bundle.boundary import audit
-    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.audit import trail as audit
+    from airgap_bundle.boundary.ledger.ledger import Ledger
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.cli import import_text
 
@@ -315,7 +315,7 @@ def _audit_export(
     terminal: Terminal,
 ) -> None:
     """Write the audit trail to standard output: its own lines, or syslog messages (RFC 5424)."""
-    from airgap_bundle.boundary import audit_export
+    from airgap_bundle.boundary.audit import exporting as audit_export
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.cli import inside_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.inside import InsideRequest
-from airgap_bundle.boundary.receipt_signing import find_receipt_key
+from airgap_bundle.boundary.receipts.signing import find_receipt_key
 from airgap_bundle.cli.clients import boundary_options
 
 if TYPE_CHECKING:

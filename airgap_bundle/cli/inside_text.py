@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from airgap_bundle.boundary.holdings import HeldThere
-    from airgap_bundle.boundary.promote import Promote, Promoted
-    from airgap_bundle.boundary.pruning import PrunePlan
-    from airgap_bundle.boundary.publish import Publish
-    from airgap_bundle.boundary.receipt import Receipt
-    from airgap_bundle.boundary.reconcile import Drifted, DriftReport
-    from airgap_bundle.boundary.rollback import RolledBack
-    from airgap_bundle.boundary.rollback_plan import RollbackPlan, TagBack
+    from airgap_bundle.boundary.lifecycle.holdings import HeldThere
+    from airgap_bundle.boundary.lifecycle.promote import Promote, Promoted
+    from airgap_bundle.boundary.lifecycle.pruning import PrunePlan
+    from airgap_bundle.boundary.lifecycle.publish import Publish
+    from airgap_bundle.boundary.lifecycle.reconcile import Drifted, DriftReport
+    from airgap_bundle.boundary.lifecycle.rollback import RolledBack
+    from airgap_bundle.boundary.lifecycle.rollback_plan import RollbackPlan, TagBack
+    from airgap_bundle.boundary.receipts.receipt import Receipt
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.transfer.plan import TagMove
 

@@ -73,7 +73,7 @@ def _relocate(
 
     Everything comes from receipts: no registry is asked, and no chart or manifest is changed.
     """
-    from airgap_bundle.boundary.ledger import Ledger
+    from airgap_bundle.boundary.ledger.ledger import Ledger
     from airgap_bundle.boundary.relocation import files, relocate
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.cli import relocate_text

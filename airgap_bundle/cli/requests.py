@@ -49,7 +49,7 @@ def read_request(
 ) -> ImportRequest:
     """Read everything that `plan` and `push` take; `UsageError` for what cannot be meant."""
     from airgap_bundle.boundary.importing import ImportRequest  # noqa: PLC0415 - `verify` needs none of it
-    from airgap_bundle.boundary.receipt_signing import find_receipt_key  # noqa: PLC0415 - nor of this
+    from airgap_bundle.boundary.receipts.signing import find_receipt_key  # noqa: PLC0415 - nor of this
 
     destination = Destination.parse(dest)
     overrides = read_overrides(allow_older, allow_expired, reason)

@@ -11,8 +11,8 @@ from airgap_bundle.output.tables import pairs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airgap_bundle.boundary.overview import Overview, Place, Unfinished
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.lifecycle.overview import Overview, Place, Unfinished
+    from airgap_bundle.boundary.receipts.receipt import Receipt
     from airgap_bundle.output.terminal import Terminal
 
 # What finishes something that did not end, by the kind that it is.

@@ -9,7 +9,7 @@ from airgap_bundle.output.tables import table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airgap_bundle.boundary.upstream_verdict import UpstreamVerdict
+    from airgap_bundle.boundary.judging.upstream_verdict import UpstreamVerdict
     from airgap_bundle.bundle.inventory import Inventory
 
 NOT_CHECKED_AGAIN = "upstream signatures, again: the verdicts are those of whoever made the lock"

@@ -10,8 +10,9 @@ The order of checks, numbered as in every verdict (design section 7). The number
 6. **Audience and freshness**: for us, not from the future, not expired, not older than what is here.
 7. The members in front of the inventory match it.
 8. Blobs, while they stream by.
-9. Upstream: the signatures of publishers that the policy demands (`boundary.upstream`), from bytes in the bundle. For
-   a file before 8, so that nothing is sent in vain; for a stream when it has passed; before anything is attached.
+9. Upstream: the signatures of publishers that the policy demands (`boundary.judging.upstream`), from bytes in the
+   bundle. For a file before 8, so that nothing is sent in vain; for a stream when it has passed; before anything is
+   attached.
 10. The destination holds all of it; then image manifests, what is attached to them, and tags.
 
 Pure: no file, no clock, no network. `TrustError` at the first check that does not hold.

@@ -23,9 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from support.deliveries import deliveries, make_site
 from support.receipts import item, receipt
 
-from airgap_bundle.boundary.audit_record import AuditRecord, dump_record
-from airgap_bundle.boundary.ledger import Ledger
-from airgap_bundle.boundary.receipt import AuditHead
+from airgap_bundle.boundary.audit.record import AuditRecord, dump_record
+from airgap_bundle.boundary.ledger.ledger import Ledger
+from airgap_bundle.boundary.receipts.receipt import AuditHead
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.core.content import Digest
 

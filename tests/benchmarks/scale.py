@@ -24,8 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from airgap_bundle.boundary.presence import Inquirer, check_presence, plan_push
-from airgap_bundle.boundary.upload import Uploader
+from airgap_bundle.boundary.sending.presence import Inquirer, check_presence, plan_push
+from airgap_bundle.boundary.sending.upload import Uploader
 from airgap_bundle.bundle.inventory import BlobEntry, Item
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory

@@ -40,7 +40,7 @@ def before(holder, name):
 
 for name in ("fsync", "replace", "rename", "unlink", "link", "write", "ftruncate"):
     before(os, name)
-from airgap_bundle.boundary.ledger_database import Database
+from airgap_bundle.boundary.ledger.database import Database
 before(Database, "write")
 import contextlib
 real = Database.writing

@@ -9,7 +9,7 @@ import pytest
 from support.images import single_image
 from support.trip import Trip, make_trip, run
 
-from airgap_bundle.boundary.receipt_json import dump_receipt
+from airgap_bundle.boundary.receipts.documents import dump_receipt
 from airgap_bundle.boundary.relocation.consumers import Consumer
 
 if TYPE_CHECKING:

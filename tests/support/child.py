@@ -11,8 +11,8 @@ _TESTS = Path(__file__).parent.parent
 _PRELUDE = """
 import os, resource, signal, sys
 from pathlib import Path
-from airgap_bundle.boundary.audit import Audit
-from airgap_bundle.boundary.ledger import Ledger
+from airgap_bundle.boundary.audit.trail import Audit
+from airgap_bundle.boundary.ledger.ledger import Ledger
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.core.errors import AirgapError
 from support.receipts import *

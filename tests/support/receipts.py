@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airgap_bundle.boundary.receipt import (
+from airgap_bundle.boundary.receipts.receipt import (
     Attached,
     AuditHead,
     MapRule,

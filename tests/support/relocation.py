@@ -11,7 +11,7 @@ from airgap_bundle.boundary.relocation.moves import Home, Moves, collect
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airgap_bundle.boundary.receipt import ReceiptItem
+    from airgap_bundle.boundary.receipts.receipt import ReceiptItem
     from airgap_bundle.boundary.relocation.output import Made, Output
 
 HOME = Home(host="registry.internal:5000", prefix="mirror")

@@ -10,9 +10,9 @@ import pytest
 from support.bundles import parts_of
 from support.receipts import DESTINATION, digest, receipt
 
-from airgap_bundle.boundary.holdings import HeldThere, dump_holdings
-from airgap_bundle.boundary.receipt import HeldBlobs
-from airgap_bundle.boundary.receipt_json import dump_receipt
+from airgap_bundle.boundary.lifecycle.holdings import HeldThere, dump_holdings
+from airgap_bundle.boundary.receipts.documents import dump_receipt
+from airgap_bundle.boundary.receipts.receipt import HeldBlobs
 from airgap_bundle.bundle.inventory import BlobEntry
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.errors import AirgapError, BundleError, DocumentError, UsageError

@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.services import Service
+from airgap_bundle.boundary.receipts.services import Service
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
 from airgap_bundle.manifest.lock import parse_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airgap_bundle.boundary.receipt import ReceiptItem
+    from airgap_bundle.boundary.receipts.receipt import ReceiptItem
     from airgap_bundle.manifest.locked import LockedItem
     from airgap_bundle.manifest.settings import Setting
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.receipt import Outcome
+from airgap_bundle.boundary.receipts.receipt import Outcome
 from airgap_bundle.boundary.relocation.output import Unplaced
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.oci import Reference, check_host, check_repository
@@ -19,7 +19,7 @@ from airgap_bundle.transfer.plan import join_repository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airgap_bundle.boundary.receipt import Receipt, ReceiptItem
+    from airgap_bundle.boundary.receipts.receipt import Receipt, ReceiptItem
     from airgap_bundle.core.content import Digest
     from airgap_bundle.manifest.settings import Setting
 

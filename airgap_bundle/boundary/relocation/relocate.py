@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.receipt_named import find_receipt
+from airgap_bundle.boundary.receipts.named import find_receipt
 from airgap_bundle.boundary.relocation.compose import compose
 from airgap_bundle.boundary.relocation.consumers import Consumer
 from airgap_bundle.boundary.relocation.containerd import containerd
@@ -22,8 +22,8 @@ from airgap_bundle.registry.origin import registry_origin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.receipts.receipt import Receipt
     from airgap_bundle.boundary.relocation.output import Made, Output, Unplaced
 
 

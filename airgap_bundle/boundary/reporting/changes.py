@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.receipt import Outcome
+from airgap_bundle.boundary.receipts.receipt import Outcome
 from airgap_bundle.boundary.reporting.summary import as_import
 from airgap_bundle.core.inside_report import Change, Changed, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.overview import Place
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.lifecycle.overview import Place
+    from airgap_bundle.boundary.receipts.receipt import Receipt
 
 # Tags of one repository and the digest of each.
 _Tags = dict[str, str]

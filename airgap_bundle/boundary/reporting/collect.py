@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle import __version__
-from airgap_bundle.boundary.ledger import Ledger
-from airgap_bundle.boundary.overview import overview
+from airgap_bundle.boundary.ledger.ledger import Ledger
+from airgap_bundle.boundary.lifecycle.overview import overview
 from airgap_bundle.boundary.reporting import drift_kept, endings, imports, trail
 from airgap_bundle.boundary.tokens.identity_store import IdentityStore
 from airgap_bundle.core.inside_report import InsideReport, Login, Unfinished
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from airgap_bundle.boundary.ledger_values import Begun
-    from airgap_bundle.boundary.overview import Overview
+    from airgap_bundle.boundary.ledger.values import Begun
+    from airgap_bundle.boundary.lifecycle.overview import Overview
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.core.inside_report import Store
     from airgap_bundle.trust.policy_model import Policy

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from airgap_bundle.boundary.reconcile import Drifted, DriftReport
+    from airgap_bundle.boundary.lifecycle.reconcile import Drifted, DriftReport
     from airgap_bundle.boundary.state import StateDirectory
     from airgap_bundle.core.report import Reporter
 

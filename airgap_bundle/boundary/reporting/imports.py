@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.receipt import Outcome
+from airgap_bundle.boundary.receipts.receipt import Outcome
 from airgap_bundle.boundary.reporting.changes import find_change
 from airgap_bundle.boundary.reporting.summary import as_import, read_import
 from airgap_bundle.core.inside_report import Import, Item, Month, Place, Standing
@@ -15,9 +15,9 @@ from airgap_bundle.core.inside_report import Import, Item, Month, Place, Standin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airgap_bundle.boundary.ledger import Ledger
-    from airgap_bundle.boundary.overview import Overview
-    from airgap_bundle.boundary.receipt import ReceiptItem
+    from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.lifecycle.overview import Overview
+    from airgap_bundle.boundary.receipts.receipt import ReceiptItem
 
 # Twenty years of an import each week at one place; the ledger has the rest, and a page that lists them is read by none.
 MAX_IMPORTS = 1000

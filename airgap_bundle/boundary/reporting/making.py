@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.inside import named_places
-from airgap_bundle.boundary.reconcile import find_drift
+from airgap_bundle.boundary.lifecycle.reconcile import find_drift
 from airgap_bundle.boundary.reporting.drift_kept import keep_drift
 from airgap_bundle.boundary.verifying import find_policy
 from airgap_bundle.bundle.writer import cannot_write

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.receipt import Outcome
-from airgap_bundle.boundary.receipt_json import MAX_RECEIPT_BYTES, dump_receipt
+from airgap_bundle.boundary.receipts.documents import MAX_RECEIPT_BYTES, dump_receipt
+from airgap_bundle.boundary.receipts.receipt import Outcome
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.inside_report import Import, Signature, Standing
@@ -18,7 +18,7 @@ from airgap_bundle.core.inside_report import Import, Signature, Standing
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.receipts.receipt import Receipt
 
 
 def as_import(receipt: Receipt, standing: Standing) -> Import:

@@ -6,8 +6,8 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary import audit
-from airgap_bundle.boundary.audit_record import parse_record
+from airgap_bundle.boundary.audit import trail as audit
+from airgap_bundle.boundary.audit.record import parse_record
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.core.inside_report import Refusal, Trail
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from airgap_bundle.boundary.audit_record import AuditRecord
-    from airgap_bundle.boundary.receipt import AuditHead
+    from airgap_bundle.boundary.audit.record import AuditRecord
+    from airgap_bundle.boundary.receipts.receipt import AuditHead
 
 # Enough to see what is going on; the trail itself has all of them.
 MAX_REFUSALS = 50

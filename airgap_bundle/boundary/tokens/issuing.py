@@ -39,7 +39,7 @@ from airgap_bundle.core.oci import check_repository
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.audit.trail import Audit
     from airgap_bundle.boundary.tokens.identity_store import IdentityStore
     from airgap_bundle.boundary.tokens.key_store import KeyStore
     from airgap_bundle.core.content import Digest

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
-    from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.audit.trail import Audit
     from airgap_bundle.boundary.tokens.claims import Claims
     from airgap_bundle.boundary.tokens.files import Stamp
 

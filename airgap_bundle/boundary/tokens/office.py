@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.boundary.audit import Audit
+from airgap_bundle.boundary.audit.trail import Audit
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.boundary.tokens.admission import TokenAdmission
 from airgap_bundle.boundary.tokens.endpoint import PATH, TokenEndpoint

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from airgap_bundle.boundary.audit import Audit
+    from airgap_bundle.boundary.audit.trail import Audit
 
 WINDOW = timedelta(minutes=5)
 _SWEEP = timedelta(seconds=30)

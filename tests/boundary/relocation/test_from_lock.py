@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from support.receipts import item
 
+from airgap_bundle.boundary.receipts.services import Service
 from airgap_bundle.boundary.relocation.from_lock import named_in, names_of, with_names
-from airgap_bundle.boundary.services import Service
 from airgap_bundle.core.content import Digest
 from airgap_bundle.manifest.lock import dump_lock
 from airgap_bundle.manifest.locked import Lock, LockedDiscovery, LockedItem

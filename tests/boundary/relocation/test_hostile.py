@@ -10,6 +10,7 @@ import pytest
 from support.receipts import NOON, item, receipt
 from support.relocation import HOME, image, moves
 
+from airgap_bundle.boundary.receipts.services import Service
 from airgap_bundle.boundary.relocation.compose import compose
 from airgap_bundle.boundary.relocation.containerd import containerd
 from airgap_bundle.boundary.relocation.crio import crio
@@ -18,7 +19,6 @@ from airgap_bundle.boundary.relocation.k3s import k3s, rke2
 from airgap_bundle.boundary.relocation.kustomize import kustomize
 from airgap_bundle.boundary.relocation.moves import collect
 from airgap_bundle.boundary.relocation.openshift import openshift
-from airgap_bundle.boundary.services import Service
 from airgap_bundle.core.errors import InvalidValueError
 from airgap_bundle.manifest import yamltext
 from airgap_bundle.manifest.settings import Form, Setting

@@ -9,16 +9,16 @@ import pytest
 from support.receipts import digest, item
 from support.relocation import image, moves, one_text, texts
 
+from airgap_bundle.boundary.receipts.services import Service
 from airgap_bundle.boundary.relocation.compose import compose
 from airgap_bundle.boundary.relocation.helm import helm
 from airgap_bundle.boundary.relocation.kustomize import kustomize
-from airgap_bundle.boundary.services import Service
 from airgap_bundle.discovery.plain import plain_values
 from airgap_bundle.manifest.looseyaml import parse_stream
 from airgap_bundle.manifest.settings import Form, Setting
 
 if TYPE_CHECKING:
-    from airgap_bundle.boundary.receipt import ReceiptItem
+    from airgap_bundle.boundary.receipts.receipt import ReceiptItem
 
 REDIS, APP = "docker.io/library/redis:7", "ghcr.io/acme/app:1.0"
 INSIDE = "registry.internal:5000/mirror"

@@ -14,9 +14,9 @@ from support.deliveries import Site, deliveries, make_site
 from support.receipts import NOON, digest, item, receipt
 from support.token_office import Desk
 
-from airgap_bundle.boundary.audit import Audit
-from airgap_bundle.boundary.ledger import Ledger
-from airgap_bundle.boundary.receipt import Outcome
+from airgap_bundle.boundary.audit.trail import Audit
+from airgap_bundle.boundary.ledger.ledger import Ledger
+from airgap_bundle.boundary.receipts.receipt import Outcome
 from airgap_bundle.boundary.reporting.collect import collect
 from airgap_bundle.boundary.reporting.imports import MAX_IMPORTS
 from airgap_bundle.boundary.reporting.trail import MAX_PROBLEMS, MAX_REFUSALS
@@ -30,7 +30,7 @@ from airgap_bundle.trust.policy_files import load_policy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airgap_bundle.boundary.receipt import Receipt
+    from airgap_bundle.boundary.receipts.receipt import Receipt
 
 NOW = dt.datetime(2026, 12, 1, 8, 0, 0, tzinfo=dt.UTC)
 
@@ -272,6 +272,6 @@ def test_a_thousand_receipts_are_collected_in_seconds_and_what_is_earlier_is_sai
 
 
 def _dumped(one: Receipt) -> bytes:
-    from airgap_bundle.boundary.receipt_json import dump_receipt  # noqa: PLC0415 - needed here only
+    from airgap_bundle.boundary.receipts.documents import dump_receipt  # noqa: PLC0415 - needed here only
 
     return dump_receipt(one)

@@ -9,7 +9,7 @@ import pytest
 from support.deliveries import make_site
 from support.receipts import NOON, digest
 
-from airgap_bundle.boundary.reconcile import Drifted, DriftReport
+from airgap_bundle.boundary.lifecycle.reconcile import Drifted, DriftReport
 from airgap_bundle.boundary.reporting.drift_kept import FILE, MAX_FOUND, keep_drift, read_drift
 from airgap_bundle.boundary.state import StateDirectory
 from airgap_bundle.core.report import Remark, silent

@@ -1,0 +1,1 @@
+"""The audit trail: chained records, their file, and their export."""

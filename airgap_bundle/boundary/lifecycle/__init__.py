@@ -1,0 +1,1 @@
+"""What happens to images after their import: published, promoted, compared, rolled back, pruned."""

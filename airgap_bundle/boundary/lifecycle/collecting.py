@@ -1,0 +1,91 @@
+"""Collects what neither a tag nor a receipt needs in the storage of the embedded registry.
+
+Tags keep what they reach; so do the last three complete imports of each product and everything since, whether their
+anchors are still there or not: that is what one can go back to. The receipts are those that the storage itself keeps,
+so that it works on any machine that has the directory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airgap_bundle.boundary.lifecycle.pruning import KEPT_RECEIPTS
+from airgap_bundle.boundary.receipts.documents import RECEIPTS_REPOSITORY
+from airgap_bundle.boundary.receipts.kept import read_receipts
+from airgap_bundle.core.errors import UsageError
+from airgap_bundle.registry.collection import Collection, Collector, grace_begins
+from airgap_bundle.registry.store import DirectoryRegistry
+from airgap_bundle.transfer.plan import join_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airgap_bundle.boundary.receipts.receipt import Receipt
+    from airgap_bundle.core.content import Digest
+
+
+# Far more than are kept for a product; partial and held imports may stand between those that count.
+_READ_AT_MOST = 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Collecting:
+    """What would go from a directory, and the collector that does it; `receipts` counts those that keep something."""
+
+    directory: Path
+    receipts: int
+    plan: Collection
+    collector: Collector
+
+    def run(self) -> Collection:
+        """Carry the plan out; what has gone."""
+        return self.collector.run(self.plan)
+
+
+def plan_collecting(directory: Path, *, grace_seconds: float) -> Collecting:
+    """Find what can go from the storage in `directory`. Changes nothing. `UsageError` where there is no storage."""
+    registry = DirectoryRegistry(directory, make=False)
+    if not registry.storage.contents.is_there():
+        raise UsageError(
+            "AB-COLLECT-NO-STORAGE",
+            f"there is no registry in {directory}",
+            hint="name the directory that serve, or push to dir:PATH, was given",
+        )
+    needed: dict[str, set[Digest]] = {}
+    receipts = 0
+    for repository in registry.storage.repositories():
+        prefix, found, product = _receipts_of(repository)
+        if not found:
+            continue
+        for receipt in _to_go_back_to(read_receipts(registry, prefix, product, at_most=_READ_AT_MOST)):
+            receipts += 1
+            for item in receipt.items:
+                needed.setdefault(join_repository(prefix, item.path), set()).add(item.digest)
+    collector = Collector(
+        registry.storage,
+        older_than=grace_begins(grace_seconds),
+        needed={repository: frozenset(digests) for repository, digests in needed.items()},
+    )
+    return Collecting(directory=directory, receipts=receipts, plan=collector.plan(), collector=collector)
+
+
+def _receipts_of(repository: str) -> tuple[str, bool, str]:
+    """The prefix of the destination and the product whose receipts a repository keeps, and whether it keeps any."""
+    parts = repository.split("/")
+    if len(parts) < 2 or parts[-2] != RECEIPTS_REPOSITORY:  # noqa: PLR2004 - the place of receipts and a product
+        return "", False, ""
+    return "/".join(parts[:-2]), True, parts[-1]
+
+
+def _to_go_back_to(receipts: Sequence[Receipt]) -> list[Receipt]:
+    """Those since the third complete one; partial and held imports are nothing to go back to, and stay if newer."""
+    kept: list[Receipt] = []
+    complete = 0
+    for receipt in receipts:
+        if complete == KEPT_RECEIPTS:
+            break
+        kept.append(receipt)
+        complete += not (receipt.partial or receipt.held)
+    return kept
