@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.oci import bare_name
+from airgap_bundle.manifest.convert_parts import pattern_of
 from airgap_bundle.manifest.looseyaml import entry, items, text_of, texts
 from airgap_bundle.manifest.yamltext import MappingNode
 
@@ -28,7 +28,7 @@ def from_oc_mirror(documents: Sequence[Node], draft: Draft) -> None:
             if text_of(entry(image, "targetRepo")) or text_of(entry(image, "targetTag")):
                 draft.lose(image.place, f"another name for {text_of(entry(image, 'name'))}: see `as` and --map")
         for image in items(entry(mirror, "blockedImages")):
-            draft.add("exclude", bare_name(text_of(entry(image, "name"))), image.place)
+            draft.add("exclude", pattern_of(text_of(entry(image, "name"))), image.place)
         for operator in items(entry(mirror, "operators")):
             packages = ", ".join(text_of(entry(one, "name")) for one in items(entry(operator, "packages"))) or "all"
             message = f"operators of {text_of(entry(operator, 'catalog'))} ({packages}): list their images"

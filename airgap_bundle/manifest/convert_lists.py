@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.oci import bare_name
 from airgap_bundle.core.report import Place
 from airgap_bundle.manifest import words
+from airgap_bundle.manifest.convert_parts import pattern_of
 from airgap_bundle.manifest.looseyaml import entry, items, text_of
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ def from_imgpkg(documents: Sequence[Node], draft: Draft) -> None:
         for image in items(entry(document, "images")):
             written = text_of(entry(image, "image"))
             noted = text_of(entry(image, "annotations", "kbld.carvel.dev/id")).partition("@")[0]
-            name, at, digest = written.partition("@")
-            if at and noted.startswith(f"{name}:"):
+            _, at, digest = written.partition("@")
+            # kbld writes index.docker.io/library/redis for what was noted as redis:7.
+            if at and noted != bare_name(noted) and pattern_of(noted) == pattern_of(written):
                 written = f"{noted}@{digest}"
             draft.image(written, image.place)
 

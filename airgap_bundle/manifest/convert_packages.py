@@ -42,9 +42,9 @@ def _hauler_image(node: Node, document: Node, draft: Draft) -> None:
     if registry and not ("/" in name and any(c in first for c in ".:")):
         name = f"{registry}/{name}"
     platform = said("platform")
-    if not draft.image(name, node.place, platforms=[platform] if platform else []):
+    match = draft.image(name, node.place, platforms=[platform] if platform else [])
+    if not match:
         return
-    match = name.partition("@")[0].rpartition(":")[0] if ":" in name.rpartition("/")[2] else name.partition("@")[0]
     issuer, identity = said("certificate-oidc-issuer"), said("certificate-identity")
     if said("key"):
         draft.add("verify", {"match": match, "key": said("key").removeprefix("./")}, node.place)

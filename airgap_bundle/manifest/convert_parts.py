@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
-from airgap_bundle.core.oci import Platform
+from airgap_bundle.core.oci import Platform, bare_name
 from airgap_bundle.core.text import printable
 from airgap_bundle.manifest import words
 from airgap_bundle.manifest.model import API_VERSION, parse_manifest
@@ -62,20 +62,21 @@ class Draft:
         if sentence not in self.lost:
             self.lost.append(sentence)
 
-    def image(self, written: str, place: Place, *, platforms: Sequence[str] = ()) -> bool:
-        """An image by its name, which is written in full."""
+    def image(self, written: str, place: Place, *, platforms: Sequence[str] = ()) -> str:
+        """An image, which is written in full; its name without tag and digest, or "" where it is left behind."""
         if _TEMPLATE.search(written):
             self.lose(place, f"{written} is filled in later by the other tool")
-            return False
+            return ""
         try:
             reference = words.reference(written.removeprefix("docker://"))
             kept = [str(Platform.parse(one)) for one in platforms]
         except InvalidValueError as error:
             self.lose(place, f"not an image that can be carried: {error}")
-            return False
+            return ""
         if reference.digest is not None:
             kept = []
-        return self.add("images", {"image": str(reference), "platforms": kept} if kept else str(reference), place)
+        entry: Fields | str = {"image": str(reference), "platforms": kept} if kept else str(reference)
+        return reference.name if self.add("images", entry, place) else ""
 
     def add(self, section: str, entry: Fields | str, place: Place) -> bool:
         """An entry, if a manifest with it alone is one; what is there already is not added again."""
@@ -101,6 +102,15 @@ class Draft:
             head += [f"# - {sentence}\n" for sentence in self.lost]
         values = {"apiVersion": api_version, "name": name, "version": version, "platforms": self.platforms}
         return "".join((*head, *document(values, self.sections)))
+
+
+def pattern_of(written: str) -> str:
+    """What `exclude` and `verify` compare with: the name in full, without tag and digest; as written if it is none."""
+    bare = written.removeprefix("docker://")
+    try:
+        return words.reference(bare).name
+    except InvalidValueError:
+        return bare_name(bare)
 
 
 def _shown(entry: Fields | str) -> str:

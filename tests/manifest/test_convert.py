@@ -128,6 +128,48 @@ def test_hauler() -> None:
     assert ["${TAG}" in result.lost[0], "ImageTxts" in result.lost[1]] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        (f"ghcr.io/acme/app@{DIGEST}", "ghcr.io/acme/app"),
+        (f"ghcr.io/acme/app:1.0@{DIGEST}", "ghcr.io/acme/app"),
+        (f"registry.example.com:5000/app@{DIGEST}", "registry.example.com:5000/app"),
+        ("registry.example.com:5000/app", "registry.example.com:5000/app"),
+        ("redis:7", "docker.io/library/redis"),
+        ("docker://ghcr.io/acme/app:1.0", "ghcr.io/acme/app"),
+    ],
+)
+def test_a_key_of_hauler_verifies_the_very_image_however_that_is_named(name: str, match: str) -> None:
+    _, manifest = converted(
+        "apiVersion: content.hauler.cattle.io/v1\nkind: Images\nmetadata: {name: acme}\n"
+        f"spec: {{images: [{{name: '{name}', key: cosign.pub}}]}}\n"
+    )
+    assert [rule.match for rule in manifest.verify] == [match] == [manifest.images[0].reference.name]
+
+
+def test_what_oc_mirror_blocks_is_excluded_under_its_name_in_full() -> None:
+    names = ["redis:7", f"docker://ghcr.io/acme/app@{DIGEST}", f"quay.io/a/b:1@{DIGEST}"]
+    blocked = ", ".join(f"{{name: '{name}'}}" for name in names)
+    _, manifest = converted(
+        "apiVersion: mirror.openshift.io/v2alpha1\nkind: ImageSetConfiguration\n"
+        f"mirror: {{additionalImages: [{{name: ghcr.io/acme/web:1}}], blockedImages: [{blocked}]}}\n"
+    )
+    assert [entry.pattern for entry in manifest.exclude] == [
+        "docker.io/library/redis",
+        "ghcr.io/acme/app",
+        "quay.io/a/b",
+    ]
+
+
+def test_imgpkg_keeps_the_tag_that_kbld_noted_under_the_short_name() -> None:
+    _, manifest = converted(
+        "apiVersion: imgpkg.carvel.dev/v1alpha1\nkind: ImagesLock\nimages:\n"
+        f"- {{image: index.docker.io/library/redis@{DIGEST}, annotations: {{kbld.carvel.dev/id: 'redis:7'}}}}\n"
+        f"- {{image: ghcr.io/acme/web@{DIGEST}, annotations: {{kbld.carvel.dev/id: ghcr.io/acme/web}}}}\n"
+    )
+    assert images(manifest) == [f"docker.io/library/redis:7@{DIGEST}", f"ghcr.io/acme/web@{DIGEST}"]
+
+
 def test_zarf() -> None:
     result, manifest = converted(ZARF)
     assert (manifest.name, manifest.version, list(map(str, manifest.platforms))) == (
