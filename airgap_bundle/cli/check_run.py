@@ -57,7 +57,7 @@ def wanted(
         raise UsageError(
             "AB-USAGE-VALUE",
             "--volume-size compares with sizes that only the registries know",
-            hint="add --online, or run airgap-export plan",
+            hint="add --online, or run airgap-export plan --volume-size",
         )
     return checking.Wanted(
         now=now,

@@ -45,6 +45,7 @@ NoDockerManifest = Annotated[
     examples="""
     airgap-export plan acme.yaml
     airgap-export plan acme.yaml --base holdings.json
+    airgap-export plan acme.yaml --volume-size fat32 -o /media/stick/acme.tar
     airgap-export plan acme.yaml --format json
     """,
 )
@@ -54,15 +55,28 @@ def plan(
     overlay: options.Overlay = None,
     base: Base = None,
     no_docker_manifest: NoDockerManifest = False,
+    volume_size: VolumeSize = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Look too whether there is room for this file, or for its volumes."
+        ),
+    ] = None,
     *,
     connection: options.SourceConnection,
     terminal: Terminal,
 ) -> None:
-    """Say what would travel, from where, and how much it is. Fetches image documents only."""
+    """Say what would travel, from where, and how much it is. Fetches image documents only.
+
+    With --volume-size it says how many volumes of which length that makes. With --output it fails where a build would:
+    too little space, or a file system that holds no file so long. Nothing is left there.
+    """
+    from airgap_bundle.bundle.volumes.naming import volume_sizes
     from airgap_bundle.cli import clients, clock, export_text
-    from airgap_bundle.connected import building
+    from airgap_bundle.connected import building, room
     from airgap_bundle.transfer import base_files
 
+    volume_bytes = read_volume_size(volume_size, output)
     project = building.open_project(file, overlay)
     bases = base_files.read_bases(base or ())
     client = clients.connected_options(
@@ -73,7 +87,11 @@ def plan(
         now = clock.now()
         lock = building.current_lock(project, shop, now, relock=relock)
         planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases, now=now)
-    export_text.show_plan(planned, terminal)
+    total = planned.layout.total_bytes
+    volumes = volume_sizes(total, volume_bytes) if volume_bytes else ()
+    if output is not None and output != "-":
+        room.check_room(Path(output), total, volumes)
+    export_text.show_plan(planned, terminal, volumes=volumes, volume_bytes=volume_bytes)
 
 
 @frame.command(

@@ -16,6 +16,7 @@ from airgap_bundle.cli.delta_text import (
     saving_text,
     show_delta_plan,
 )
+from airgap_bundle.cli.volume_text import volume_facts, volume_record
 from airgap_bundle.core.text import size_text
 from airgap_bundle.output.tables import closing_line, pairs, table
 
@@ -54,8 +55,8 @@ def item_record(item: Item) -> dict[str, Any]:
     }
 
 
-def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
-    """What a build would write."""
+def show_plan(plan: ExportPlan, terminal: Terminal, *, volumes: tuple[int, ...] = (), volume_bytes: int = 0) -> None:
+    """What a build would write; `volumes` are the lengths of those that it would be cut into."""
     inventory = plan.inventory
     if terminal.json:
         terminal.emit(
@@ -66,6 +67,7 @@ def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
                 "bundleId": plan.bundle_id,
                 "bundleBytes": plan.layout.total_bytes,
                 "blobs": len(inventory.blobs),
+                **volume_record(volumes),
                 **delta_record(inventory),
                 "bases": bases_record(plan.delta),
                 "items": [
@@ -90,6 +92,8 @@ def show_plan(plan: ExportPlan, terminal: Terminal) -> None:
     )
     if plan.delta.assumed:
         terminal.show(saving_text(plan.delta))
+    if volumes:
+        terminal.show(pairs(volume_facts(volumes, volume_bytes), width=terminal.width))
 
 
 def show_built(

@@ -352,6 +352,33 @@ def test_plan_says_what_build_writes(trip: Trip) -> None:
     assert planned["bundleId"] == run("airgap-export", "inspect", bundle, "--format", "json").json["bundleId"]
 
 
+def test_plan_says_how_many_volumes_of_which_length_a_build_makes(trip: Trip) -> None:
+    trip.one_image(size=3_000_000)
+    manifest = trip.path / "acme.yaml"
+    planned = run("airgap-export", "plan", manifest, "--volume-size", "1MB", "--format", "json").json
+    built = build(trip, trip.path / "acme.tar", "--volume-size", "1MB").json
+    lengths = [path.stat().st_size for path in sorted(trip.path.glob("acme.tar.0*"))]
+    assert planned["volumeSizes"] == lengths
+    assert planned["volumes"] == built["volumes"] == len(lengths) > 2
+    said = run("airgap-export", "plan", manifest, "--volume-size", "1MB")
+    assert f"volumes: {len(lengths)}: {len(lengths) - 1} of 1.0 MB, and the last of" in said.text
+    said = run("airgap-export", "plan", manifest, "--volume-size", "fat32")
+    assert "one takes 4.3 GB (the longest file that FAT32 holds)" in said.text
+    assert run("airgap-export", "plan", manifest, "--format", "json").json["volumes"] == 0
+    assert run("airgap-export", "plan", manifest, "--volume-size", "1kB").status == 2
+
+
+def test_plan_leaves_nothing_where_it_looks_for_room(trip: Trip) -> None:
+    trip.one_image()
+    media = trip.path / "media"
+    media.mkdir()
+    for more in ((), ("--volume-size", "1MB")):
+        assert run("airgap-export", "plan", trip.path / "acme.yaml", "-o", media / "acme.tar", *more).status == 0
+    assert list(media.iterdir()) == []
+    said = run("airgap-export", "plan", trip.path / "acme.yaml", "-o", media / "no" / "acme.tar", "--format", "json")
+    refused(said, 6, "AB-HOST-WRITE", "cannot be written")
+
+
 def test_a_mirror_is_asked_instead_and_names_stay(trip: Trip, gate: Gate) -> None:
     trip.put({("hub/library/redis", "7"): single_image("redis")})
     trip.manifest_of_images("docker.io/library/redis:7")
@@ -379,6 +406,8 @@ def test_a_full_disk_is_said_with_numbers_and_leaves_no_final_name(trip: Trip) -
         pytest.skip(f"no tmpfs can be mounted: {mounted.stderr}")
     try:
         refused(build(trip, disk / "acme.tar"), 6, "AB-HOST-SPACE", "needs", "are free")
+        planned = run("airgap-export", "plan", trip.path / "acme.yaml", "-o", disk / "acme.tar", "--format", "json")
+        refused(planned, 6, "AB-HOST-SPACE", "needs", "are free")
         assert list(disk.iterdir()) == []
         bundle = trip.build()
         said = trip.push(bundle, f"dir:{disk}/registry", "--format", "json")

@@ -34,6 +34,15 @@ def parse_volume_size(text: str) -> int:
     return size
 
 
+def medium_note(volume_bytes: int) -> str:
+    """What a person should know of media when volumes are so long; "" where there is nothing to say."""
+    if volume_bytes == FAT32_BYTES:
+        return "the longest file that FAT32 holds"
+    if volume_bytes == DVD_BYTES:
+        return "a DVD, less 20 MB for what lies beside"
+    return "too long for FAT32" if volume_bytes > FAT32_BYTES else ""
+
+
 def volume_name(name: str, number: int) -> str:
     """`NAME.001` for 1."""
     return f"{name}.{number:03d}"

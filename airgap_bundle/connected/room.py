@@ -1,0 +1,36 @@
+"""Whether what is planned has room where it would be written: asked before anything is fetched."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from airgap_bundle.bundle.volumes.growing import check_no_strangers
+from airgap_bundle.bundle.volumes.naming import volume_name
+from airgap_bundle.bundle.writer import PartialFile, partial_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def check_room(out: Path, total_bytes: int, volumes: tuple[int, ...]) -> None:
+    """Nothing, where a build of `total_bytes`, in `volumes` of these lengths if there are any, would find room.
+
+    `HostError` as the build would raise it: no space, a file system for shorter files, a place that is not writable, a
+    build that is under way. What an earlier run left counts as there. Nothing stays on the medium.
+    """
+    names = [out.with_name(volume_name(out.name, number)) for number in range(1, len(volumes) + 1)] or [out]
+    if volumes:
+        check_no_strangers(out, len(volumes))
+    held = sum(_allocated(path) + _allocated(partial_path(path)) for path in names)
+    with closing(PartialFile(names[0])) as probe:
+        try:
+            probe.check_size(max(volumes, default=total_bytes))
+            probe.check_free(out, total_bytes - held)
+        finally:
+            if not probe.size:
+                probe.discard()
+
+
+def _allocated(path: Path) -> int:
+    return path.lstat().st_blocks * 512 if path.is_file() else 0
