@@ -37,4 +37,9 @@ def collect_seldom() -> None:
 def _run(module: str) -> None:
     signals.leave_at_once()
     collect_seldom()
-    importlib.import_module(f"airgap_bundle.cli.{module}").main()
+    try:
+        importlib.import_module(f"airgap_bundle.cli.{module}").main()
+    finally:
+        # On its way out Python looks for cycles in all that there is, which of a short command takes a tenth of the
+        # time: what is set aside is passed over. Files are closed and finalizers run all the same.
+        gc.freeze()
