@@ -147,7 +147,7 @@ class PartialFile(GrowingFile):
             raise HostError(
                 "AB-HOST-FILE-SIZE",
                 f"{self.out} will have {total_bytes} bytes, and this process may write files of {limit} bytes at most",
-                hint="raise the limit: ulimit -f unlimited",
+                hint="raise the limit: ulimit -f unlimited; or cut it into volumes: --volume-size 1GB",
             )
         try:
             # Linux refuses a position that no file of this file system can have; elsewhere writing will.
@@ -159,7 +159,7 @@ class PartialFile(GrowingFile):
                 "AB-HOST-FILE-SIZE",
                 f"{self.out} will have {total_bytes} bytes ({size_text(total_bytes)}), more than a file on "
                 f"{self.out.parent} can have (FAT32: 4 GiB less one byte)",
-                hint="format the medium with exFAT, ext4 or another file system for large files, or write elsewhere",
+                hint="cut it into volumes with --volume-size fat32, or use a medium with exFAT, ext4 or the like",
             ) from error
 
     def keeps_holes(self) -> bool:

@@ -113,11 +113,12 @@ class BlobCache:
         return False
 
     @contextmanager
-    def open(self, digest: Digest) -> Iterator[Source]:
-        """What bears this name; the caller compares. `FileNotFoundError` where there is nothing."""
+    def open(self, digest: Digest, *, start: int = 0) -> Iterator[Source]:
+        """What bears this name, from `start` on; the caller compares. `FileNotFoundError` where there is nothing."""
         path = self._path(digest)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
+            os.lseek(descriptor, start, os.SEEK_SET)
             yield FileSource(descriptor, str(path))
         finally:
             os.close(descriptor)

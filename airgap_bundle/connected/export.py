@@ -267,7 +267,14 @@ def _append_all(plan: ExportPlan, placement: Placement, *, executor: Executor, w
     position = plan.layout.extents[rest[0].digest].header_at if rest else plan.layout.end_at
     out = OrderedFile(placement.file, position)
     write_in_order(
-        rest, out, plan.layout, placement.fetcher, executor=executor, workers=workers, finished=placement.finished
+        rest,
+        out,
+        plan.layout,
+        placement.fetcher,
+        executor=executor,
+        workers=workers,
+        advanced=placement.advanced,
+        finished=placement.finished,
     )
     out.end()
     placement.save()

@@ -48,7 +48,7 @@ class Fetcher:
 
     def can_continue(self, blob: BlobEntry) -> bool:
         """Whether the end of this blob can be had without its beginning, so that a part of it is worth keeping."""
-        return isinstance(self.supplies[blob.digest], FromRegistry)
+        return not isinstance(self.supplies[blob.digest], FromMemory)
 
     def count(self, blobs: Iterable[BlobEntry]) -> int:
         """How many of them have to be fetched from somewhere; the others are at hand."""
@@ -101,7 +101,7 @@ class Fetcher:
             case FromMemory(data):
                 yield BytesSource(data)
             case FromFile(path):
-                with open_local(self.directory, path, self.place) as source:
+                with open_local(self.directory, path, self.place, start=start) as source:
                     yield source
             case FromRegistry(host, repository):
                 registry = self.sources.registry(host)
@@ -111,7 +111,7 @@ class Fetcher:
                 with self.sources.archive(origin).open_blob("", blob.digest, blob.size, start=start) as stream:
                     yield stream
             case FromWeb() | FromDirectory():
-                with self.sources.stock.open(supply, blob.digest, blob.size, self.place) as source:
+                with self.sources.stock.open(supply, blob.digest, blob.size, self.place, start=start) as source:
                     yield source
 
     def _wrong(self, blob: BlobEntry, supply: Supply) -> RegistryError | DocumentError:

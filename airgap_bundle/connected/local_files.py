@@ -35,8 +35,8 @@ class FileSource:
 
 
 @contextmanager
-def open_local(directory: Path, relative: str, place: Place) -> Iterator[Source]:
-    """A regular file below `directory`; `DocumentError` names the place in the manifest where it is none.
+def open_local(directory: Path, relative: str, place: Place, *, start: int = 0) -> Iterator[Source]:
+    """A regular file below `directory`, from byte `start` on; `DocumentError` names the place where it is none.
 
     The path is resolved first and must still be below the directory, so that a link in a hostile checkout cannot carry
     away what lies elsewhere.
@@ -56,6 +56,7 @@ def open_local(directory: Path, relative: str, place: Place) -> Iterator[Source]
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _unusable(place, relative, "is not a regular file")
+        os.lseek(descriptor, start, os.SEEK_SET)
         yield FileSource(descriptor, str(path))
     finally:
         os.close(descriptor)

@@ -25,9 +25,12 @@ def write_in_order(
     *,
     executor: Executor,
     workers: int,
+    advanced: Callable[[BlobEntry, int, int], None] | None = None,
     finished: Callable[[BlobEntry], None] | None = None,
 ) -> None:
-    """Write header, data and padding of each blob. `finished` hears of each that was written.
+    """Write header, data and padding of each blob.
+
+    `finished` hears of each that was written, `advanced` on the way there how many bytes of it were, before and now.
 
     The last piece of a blob is written only when its digest is right; before that, pieces of it may have left already.
     Whoever reads what failed in the middle of one sees an archive without an end.
@@ -54,8 +57,12 @@ def write_in_order(
     ) as check:
         for number, blob in enumerate(blobs):
             out.write(layout.extents[blob.digest].header)
+            count = 0
             for piece in window.take(number, check):
                 out.write(piece)
+                count += len(piece)
+                if advanced is not None:
+                    advanced(blob, count - len(piece), count)
             out.pad(blob.size)
             if finished is not None:
                 finished(blob)

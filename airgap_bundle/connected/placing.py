@@ -72,6 +72,11 @@ class Placement:
             self.reused_bytes += held
         return True
 
+    def advanced(self, blob: BlobEntry, before: int, now: int) -> None:
+        """Of this blob `before` bytes were in the file, and now are `now`: the journal hears of it now and then."""
+        if now // _NOTE_BYTES > before // _NOTE_BYTES:
+            self.journal.note(blob.digest, now)
+
     def finished(self, blob: BlobEntry) -> None:
         """The data of this blob were written. They are flushed now and then, and believed from then on."""
         self.journal.note(blob.digest, blob.size)
@@ -94,7 +99,7 @@ class Placement:
     def _fetch(self, blob: BlobEntry, buffer: memoryview, held: int) -> None:
         extent: Extent = self.layout.extents[blob.digest]
         sink = self.file.blob_sink(extent, held=held)
-        noting = _NotingSink(sink, blob, self.journal)
+        noting = _NotingSink(sink, blob, self)
         self.fetcher.fetch(blob, noting, buffer, held=self.file.held_source(extent, held) if held else None)
         sink.finish()
 
@@ -102,15 +107,13 @@ class Placement:
 class _NotingSink:
     """A sink that writes into the journal how far a long blob has come."""
 
-    def __init__(self, sink: RegionSink, blob: BlobEntry, journal: Journal) -> None:
+    def __init__(self, sink: RegionSink, blob: BlobEntry, placement: Placement) -> None:
         self._sink = sink
         self._blob = blob
-        self._journal = journal
-        self._noted = sink.count
+        self._placement = placement
 
     def write(self, data: memoryview, /) -> None:
         """Write the next piece."""
+        before = self._sink.count
         self._sink.write(data)
-        if self._sink.count - self._noted >= _NOTE_BYTES:
-            self._noted = self._sink.count
-            self._journal.note(self._blob.digest, self._noted)
+        self._placement.advanced(self._blob, before, self._sink.count)

@@ -61,8 +61,13 @@ class Stock:
         return draft.digest, draft.size
 
     @contextmanager
-    def open(self, supply: FromWeb | FromDirectory, digest: Digest, size: int, place: Place) -> Iterator[Source]:
-        """A blob of the lock: from the cache, else fetched or packed again. `DocumentError` where it has changed."""
+    def open(
+        self, supply: FromWeb | FromDirectory, digest: Digest, size: int, place: Place, *, start: int = 0
+    ) -> Iterator[Source]:
+        """A blob of the lock, from byte `start` on: from the cache, else fetched or packed again.
+
+        `DocumentError` where it has changed.
+        """
         if not self.cache.has(digest, size):
             if isinstance(supply, FromWeb):
                 self.fetch(supply.url, limit=size, expected=digest)
@@ -72,7 +77,7 @@ class Stock:
                     f"the directory {supply.path} has changed since the lock was made",
                     hint="make the lock again: airgap-manifest lock",
                 )
-        with self.cache.open(digest) as source:
+        with self.cache.open(digest, start=start) as source:
             yield source
 
     def _pack_chart(self, root: Path, supply: FromDirectory, draft: Draft, place: Place) -> None:
