@@ -7,14 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airgap_bundle.cli import bundle_options, frame, options
-from airgap_bundle.cli.collect import add_collect
-from airgap_bundle.cli.explain import add_explain
-from airgap_bundle.cli.inside import add_inside
-from airgap_bundle.cli.policy import add_policy
-from airgap_bundle.cli.relocate import add_relocate
-from airgap_bundle.cli.report import add_report
-from airgap_bundle.cli.serve import add_serve
-from airgap_bundle.cli.token import add_token
 from airgap_bundle.core.errors import AirgapError
 from airgap_bundle.output.terminal import Terminal
 
@@ -31,7 +23,6 @@ app = frame.make_app(
       --policy policy.yaml
     """,
 )
-add_policy(app)
 
 Bundle = Annotated[
     str,
@@ -270,13 +261,14 @@ def push(
             import_text.show_pushed(shown(bundle), opened.run(), watch.seconds, terminal)
 
 
-add_serve(app)
-add_collect(app)
-add_inside(app)
-add_relocate(app)
-add_report(app)
-add_token(app)
-add_explain(app)
+app.offer_from("policy:add_policy", "policy")
+app.offer_from("serve:add_serve", "serve")
+app.offer_from("collect:add_collect", "collect")
+app.offer_from("inside:add_inside", "status", "publish", "rollback", "promote", "drift", "holdings", "prune", "audit")
+app.offer_from("relocate:add_relocate", "relocate")
+app.offer_from("report:add_report", "report")
+app.offer_from("token:add_token", "token")
+app.offer_from("explain:add_explain", "explain")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.output.terminal import Terminal
 
@@ -17,7 +18,7 @@ _GRACE_HOURS = 24.0
 _FINDINGS_STATUS = 1
 
 
-def add_collect(app: typer.Typer) -> None:
+def add_collect(app: Program) -> None:
     """Add `collect` to the program."""
     frame.command(
         app,

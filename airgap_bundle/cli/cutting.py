@@ -7,6 +7,7 @@ import typer
 
 from airgap_bundle.cli import frame
 from airgap_bundle.cli.bundle_options import Media
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.output.terminal import Terminal
 
@@ -16,7 +17,7 @@ VolumeSize = Annotated[
 ]
 
 
-def add_cutting(app: typer.Typer) -> None:
+def add_cutting(app: Program) -> None:
     """Add the command to `airgap-export`."""
     frame.command(
         app,
@@ -25,6 +26,8 @@ def add_cutting(app: typer.Typer) -> None:
         airgap-export cut acme-1.0.0.tar --volume-size fat32 -o /media/stick
         airgap-export cut acme-1.0.0.tar --volume-size dvd -o dvd1 -o dvd2 -o dvd3
         airgap-export cut acme-1.0.0.tar --volume-size 4GB -o /media/stick --only 2-3
+        airgap-export cut acme-1.0.0.tar --volume-size fat32 -o /media/stick \
+          --wait-media 600
         """,
     )(_cut)
 
@@ -66,6 +69,15 @@ def _cut(
         typer.Option("--only", metavar="N-M", help="Write only these volumes, such as 3 or 2-4.", show_default=False),
     ] = "",
     media: Media = None,
+    wait_media: Annotated[
+        float,
+        typer.Option(
+            "--wait-media",
+            metavar="SECONDS",
+            min=0,
+            help="Wait so long for each further medium that is needed, without asking.",
+        ),
+    ] = 0,
     *,
     terminal: Terminal,
 ) -> None:
@@ -74,13 +86,18 @@ def _cut(
     Space is checked on every medium before anything is written. Each gets NAME.volumes.json, the sums of what lies
     on it, and the signatures that lie beside the bundle. Volumes that are there already, and right, are not written
     again.
+
+    Where not all of them fit, each medium is filled and read back, and the next one is asked for on the terminal, or
+    waited for with --wait-media: several sticks go through one slot. With neither, nothing is written.
     """
     from airgap_bundle.bundle.volumes.supply import MediaSupply
     from airgap_bundle.cli import clock, export_text
+    from airgap_bundle.cli.media import media_supply
     from airgap_bundle.connected.cutting import cut_bundle, read_range
 
     watch = clock.Stopwatch()
     size = read_volume_size(volume_size, None)
     supply = MediaSupply(directories=tuple(media or ()), report=terminal.report)
-    done = cut_bundle(bundle, size, output, read_range(only), terminal.report, supply)
+    turns = media_supply(None, wait_media, terminal.report)
+    done = cut_bundle(bundle, size, output, read_range(only), terminal.report, supply, turns)
     export_text.show_cut(done, watch.seconds, terminal)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.text import printable
 from airgap_bundle.output.pages import page_for_terminal
@@ -54,7 +55,7 @@ def page_title(text: str) -> str:
     return text.partition("\n")[0].partition(":")[2].strip()
 
 
-def add_explain(app: typer.Typer) -> None:
+def add_explain(app: Program) -> None:
     """Give an app the command `explain`."""
 
     @frame.command(

@@ -8,10 +8,8 @@ import typer
 
 from airgap_bundle.cli import frame, options
 from airgap_bundle.cli.bundle_options import Media, WaitMedia
-from airgap_bundle.cli.cutting import VolumeSize, add_cutting, read_volume_size
-from airgap_bundle.cli.explain import add_explain
-from airgap_bundle.cli.kit import add_kit
-from airgap_bundle.cli.signing import IdentityToken, PassphraseFd, Sign, TrustConfig, add_signing
+from airgap_bundle.cli.cutting import VolumeSize, read_volume_size
+from airgap_bundle.cli.signing import IdentityToken, PassphraseFd, Sign, TrustConfig
 from airgap_bundle.output.terminal import Terminal
 
 app = frame.make_app(
@@ -167,8 +165,8 @@ def build(
     export_text.show_built(built, out, signers, watch.seconds, terminal)
 
 
-add_signing(app)
-add_cutting(app)
+app.offer_from("signing:add_signing", "sign", "trusted-root")
+app.offer_from("cutting:add_cutting", "cut")
 
 
 @frame.command(
@@ -215,8 +213,8 @@ def inspect(
     show_inspection(found, terminal)
 
 
-add_kit(app)
-add_explain(app)
+app.offer_from("kit:add_kit", "kit")
+app.offer_from("explain:add_explain", "explain")
 
 
 def main() -> None:

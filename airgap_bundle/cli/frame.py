@@ -5,7 +5,6 @@ A console script is an app from `make_app`, functions under `@command(app, …)`
 the rest. Everything that is raised becomes text, JSON and an exit status here and nowhere else.
 """
 
-import copy
 import functools
 import inspect
 import itertools
@@ -20,21 +19,21 @@ import typer.main
 
 from airgap_bundle import __version__
 from airgap_bundle.cli import failures, groups, help_text, options, signals
+from airgap_bundle.cli.program import CONTEXT, Program
 from airgap_bundle.core.errors import AirgapError, HostError
 from airgap_bundle.output.console import Verbosity
 from airgap_bundle.output.terminal import Terminal
 
 Body = Callable[..., int | None]
-_CONTEXT = {"help_option_names": ["-h", "--help"]}
 _USAGE_STATUS = 2
 
 
-def make_app(name: str, about: str, *, examples: str = "") -> typer.Typer:
+def make_app(name: str, about: str, *, examples: str = "") -> Program:
     """An app for one console script: `--version`, `-h`, shell completion, and help when it is called without a word.
 
-    `examples` are the commands to begin with. Rich stays out of the help: it would double the time that `--help` takes.
+    `examples` are the commands to begin with.
     """
-    app = _new_app(name, about, add_completion=True)
+    app = Program(name, about, add_completion=True)
     epilog = inspect.cleandoc(examples)
 
     def version(value: bool) -> None:  # noqa: FBT001 - typer calls it with the value of the flag
@@ -55,20 +54,20 @@ def make_app(name: str, about: str, *, examples: str = "") -> typer.Typer:
     return app
 
 
-def add_group(parent: typer.Typer, name: str, about: str) -> typer.Typer:
+def add_group(parent: Program, name: str, about: str) -> Program:
     """A group of commands below `parent`, such as `policy` with `init` and `show`."""
-    group = _new_app(name, about, add_completion=False)
+    group = Program(name, about, add_completion=False)
 
     @group.callback(invoke_without_command=True, help=about)
     def _group(context: typer.Context) -> None:
         _help_without_command(context)
 
-    parent.add_typer(group)
+    parent.offer(name, lambda program: program.add_typer(group.made()))
     return group
 
 
 def command(
-    app: typer.Typer,
+    app: Program,
     name: str,
     *,
     examples: str = "",
@@ -85,7 +84,7 @@ def command(
     be real ones, since typer reads them: no `from __future__ import annotations` in a module of commands.
     """
 
-    def register(body: Body) -> Body:
+    def make(program: Program, body: Body) -> None:
         own = [one for one in inspect.signature(body, eval_str=True).parameters.values() if one.name != "terminal"]
 
         @functools.wraps(body)
@@ -100,14 +99,17 @@ def command(
             return guard(lambda: body(terminal=terminal, **given), terminal, debug=debug)
 
         _advertise(wrapper, own, formats)
-        app.command(
+        program.command(
             name,
             cls=_command_class(rewrite),
             short_help=help_text.first_sentence(body.__doc__),
             epilog=inspect.cleandoc(examples),
-            context_settings=_CONTEXT,
+            context_settings=CONTEXT,
             hidden=hidden,
         )(wrapper)
+
+    def register(body: Body) -> Body:
+        app.offer(name, lambda program: make(program, body))
         return body
 
     return register
@@ -120,7 +122,7 @@ def _command_class(rewrite: Callable[[list[str]], list[str]] | None) -> type[hel
     return type("Command", (help_text.Command,), {"rewrite": staticmethod(rewrite)})
 
 
-def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
+def run_app(app: Program, *, arguments: Sequence[str] | None = None) -> int:
     """Run the command that the command line asks for; the exit status. `arguments` leave out the program."""
     asked = list(sys.argv[1:] if arguments is None else arguments)
     signals.install()
@@ -133,7 +135,7 @@ def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
     def parse_and_run() -> int:
         # Not standalone: what is raised comes here, and the result of the command is its exit status.
         try:
-            command = typer.main.get_command(_with_only(app, asked))
+            command = typer.main.get_command(app.made(asked[0] if asked else ""))
             return int(command.main(asked, prog_name=program, standalone_mode=False) or 0)
         except SystemExit:
             # Typer's word for a reader who left while it wrote the help; 1 would mean that something was found.
@@ -142,20 +144,6 @@ def run_app(app: typer.Typer, *, arguments: Sequence[str] | None = None) -> int:
             raise
 
     return guard(parse_and_run, Terminal(program, output_format=_asked_format(asked)), debug="--debug" in asked)
-
-
-def _with_only(app: typer.Typer, asked: Sequence[str]) -> typer.Typer:
-    """The app with nothing but the command that is asked for: typer builds each one, and most words ask for one."""
-    word = asked[0] if asked else ""
-    commands = [each for each in app.registered_commands if each.name == word]
-    groups_of = [
-        each for each in app.registered_groups if each.typer_instance and each.typer_instance.info.name == word
-    ]
-    if not commands and not groups_of:
-        return app  # help, completion, or a mistake: all the names are needed
-    only = copy.copy(app)
-    only.registered_commands, only.registered_groups = commands, groups_of
-    return only
 
 
 def guard(body: Callable[[], int | None], terminal: Terminal, *, debug: bool = False) -> int:
@@ -210,18 +198,6 @@ def _as_ours(error: BaseException, *, program: str, debug: bool) -> tuple[Airgap
             return failures.from_bug(error, debug=debug)
         case _:
             raise error
-
-
-def _new_app(name: str, about: str, *, add_completion: bool) -> typer.Typer:
-    return typer.Typer(
-        name=name,
-        cls=help_text.Group,
-        help=about,
-        add_completion=add_completion,
-        context_settings=_CONTEXT,
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-    )
 
 
 def _help_without_command(context: typer.Context) -> None:

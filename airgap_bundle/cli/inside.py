@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.output.terminal import Terminal
 
 Product = Annotated[str, typer.Argument(metavar="PRODUCT", help="The product, as `status` names it.")]
@@ -26,7 +27,7 @@ class AuditFormat(StrEnum):
     SYSLOG = "syslog"
 
 
-def add_inside(app: typer.Typer) -> None:
+def add_inside(app: Program) -> None:
     """Add the commands to `airgap-import`."""
     for name, examples, body in _COMMANDS:
         frame.command(app, name, examples=examples)(body)

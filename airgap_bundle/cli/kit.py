@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.output.terminal import Terminal
 
@@ -44,7 +45,7 @@ Standalone = Annotated[
 ]
 
 
-def add_kit(app: typer.Typer) -> None:
+def add_kit(app: Program) -> None:
     """Add the command to `airgap-export`."""
     frame.command(
         app,

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import check_formats, frame, options
-from airgap_bundle.cli.explain import add_explain
 from airgap_bundle.output.terminal import Terminal
 
 app = frame.make_app(
@@ -295,7 +294,7 @@ def schema(
     terminal.write(resources.files("airgap_bundle.manifest").joinpath(name).read_text("utf-8"))
 
 
-add_explain(app)
+app.offer_from("explain:add_explain", "explain")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.output.terminal import Terminal
 
 Output = Annotated[
@@ -13,7 +14,7 @@ Output = Annotated[
 ]
 
 
-def add_policy(app: typer.Typer) -> None:
+def add_policy(app: Program) -> None:
     """Add the group to `airgap-import`."""
     group = frame.add_group(app, "policy", "The policy: what the inside trusts.")
     frame.command(

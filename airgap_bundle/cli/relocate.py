@@ -8,6 +8,7 @@ import typer
 
 from airgap_bundle.boundary.relocation.consumers import Consumer
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.output.terminal import Terminal
 
 _EXAMPLES = """
@@ -52,7 +53,7 @@ NodesCa = Annotated[
 ]
 
 
-def add_relocate(app: typer.Typer) -> None:
+def add_relocate(app: Program) -> None:
     """Add the command to `airgap-import`."""
     frame.command(app, "relocate", examples=_EXAMPLES)(_relocate)
 

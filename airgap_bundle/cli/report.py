@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.output.terminal import Terminal
 
@@ -17,7 +18,7 @@ airgap-import report --format json
 """
 
 
-def add_report(app: typer.Typer) -> None:
+def add_report(app: Program) -> None:
     """Add the command to `airgap-import`."""
     frame.command(app, "report", examples=_EXAMPLES)(_report)
 

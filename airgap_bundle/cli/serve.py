@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.cli.serve_options import Tls, Users, admission, spell_out
 from airgap_bundle.cli.token_serving import Tokens, check_combination
 from airgap_bundle.output.terminal import Terminal
@@ -13,7 +14,7 @@ from airgap_bundle.registry.serving.access_log import LogFormat
 from airgap_bundle.registry.serving.limits import PEER_CONNECTIONS
 
 
-def add_serve(app: typer.Typer) -> None:
+def add_serve(app: Program) -> None:
     """Add `serve` to the program."""
     frame.command(
         app,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame
+from airgap_bundle.cli.program import Program
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.output.terminal import Terminal
 
@@ -37,7 +38,7 @@ BundleFile = Annotated[
 ]
 
 
-def add_signing(app: typer.Typer) -> None:
+def add_signing(app: Program) -> None:
     """Add the commands to `airgap-export`."""
     frame.command(
         app,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from airgap_bundle.cli import frame, options
+from airgap_bundle.cli.program import Program
 from airgap_bundle.output.terminal import Terminal
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The identity: lower case letters, digits, dots, dashes.")]
@@ -34,7 +35,7 @@ class Consumer(StrEnum):
     JWKS = "jwks"
 
 
-def add_token(app: typer.Typer) -> None:
+def add_token(app: Program) -> None:
     """Add the group to `airgap-import`."""
     group = frame.add_group(app, "token", "Logins for the registry, offline.")
     for name, examples, body in _COMMANDS:

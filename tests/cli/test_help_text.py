@@ -14,7 +14,7 @@ def _commands() -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for name, app in APPS.items():
         found.append((name,))
-        for word, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]  # a group has them
+        for word, command in typer.main.get_command(app.made()).commands.items():  # type: ignore[attr-defined]  # a group has them
             found.append((name, word))
             found += [(name, word, inner) for inner in getattr(command, "commands", {})]
     return found

@@ -72,7 +72,7 @@ def commands_guide() -> str:
         f"Exit status:\n\n```\n{help_text.EXIT_STATUS.rstrip()}\n```\n",
     ]
     for app in _APPS:
-        root = typer.main.get_command(app)
+        root = typer.main.get_command(app.made())
         context = root.make_context(str(app.info.name), [], resilient_parsing=True)
         parts.append(f"## {app.info.name}\n\n{root.help}\n")
         parts += _commands(root, context, str(app.info.name))
