@@ -212,6 +212,19 @@ def parse_time(text: str) -> dt.datetime:
 def dump_inventory(inventory: Inventory) -> bytes:
     """The canonical bytes: what is signed."""
     document: dict[str, Any] = {
+        **release_values(inventory),
+        "members": [{"name": m.name, "digest": m.digest, "size": m.size} for m in inventory.members],
+        "blobs": [{"digest": b.digest, "size": b.size} for b in inventory.blobs],
+    }
+    if inventory.assumed or inventory.base:
+        document["assumed"] = [{"digest": b.digest, "size": b.size} for b in inventory.assumed]
+        document["base"] = list(inventory.base)
+    return strictjson.canonical(document)
+
+
+def release_values(inventory: Inventory) -> dict[str, Any]:
+    """The fields that say what is to come in; without those that say what of it this one bundle holds."""
+    values: dict[str, Any] = {
         "_type": INVENTORY_TYPE,
         "format": FORMAT,
         "name": inventory.name,
@@ -219,16 +232,11 @@ def dump_inventory(inventory: Inventory) -> bytes:
         "audience": list(inventory.audience),
         "sequence": inventory.sequence,
         "created": time_text(inventory.created),
-        "members": [{"name": m.name, "digest": m.digest, "size": m.size} for m in inventory.members],
         "items": [_dump_item(item) for item in inventory.items],
-        "blobs": [{"digest": b.digest, "size": b.size} for b in inventory.blobs],
     }
     if inventory.expires is not None:
-        document["expires"] = time_text(inventory.expires)
-    if inventory.assumed or inventory.base:
-        document["assumed"] = [{"digest": b.digest, "size": b.size} for b in inventory.assumed]
-        document["base"] = list(inventory.base)
-    return strictjson.canonical(document)
+        values["expires"] = time_text(inventory.expires)
+    return values
 
 
 def _dump_item(item: Item) -> dict[str, Any]:

@@ -327,6 +327,8 @@ def _sequence_detail(claims: InventoryClaims, history: History) -> str:
         return f"sequence {claims.sequence}, the first of {claims.name} here"
     if claims.bundle_id in history.bundle_ids:
         return f"sequence {claims.sequence}, the bundle that is current here"
+    if history.is_completed_by(claims):
+        return f"sequence {claims.sequence}, all of the release of which a delta is current here"
     return f"sequence {claims.sequence}, newer than {history.sequence}"
 
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 # Clocks of two machines that never meet may differ by this much.
 CLOCK_TOLERANCE = timedelta(days=1)
+# As many digits of a bundle id as in the id of its receipt, which `status` shows.
+_SHOWN_DIGITS = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InventoryClaims:
     """What a signed inventory says of itself, as far as trust depends on it.
 
-    `repositories`: every repository that the import would write to, relative to DEST, after any map.
+    `repositories`: every repository that the import would write to, relative to DEST, after any map. `release` names
+    what the bundle is to bring, whatever of it comes along; `is_whole` is False for a delta.
     """
 
     name: str
@@ -37,25 +40,33 @@ class InventoryClaims:
     expires: datetime | None = None
     audience: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
+    release: Digest | None = None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accepted:
-    """One bundle of a product that was imported before: from the ledger, or from a receipt kept in DEST."""
+    """One bundle of a product that was imported before: from the ledger, or from a receipt kept in DEST.
+
+    `release` is None where nobody wrote it down. `is_delta` loosens a check, so it is True on the ledger's word only.
+    """
 
     bundle_id: Digest
     sequence: int
     created: datetime
+    release: Digest | None = None
+    is_delta: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class History:
     """The high-water mark of one product at one destination.
 
-    `sequence` is the highest that counts, `bundle_ids` what was accepted with it; `newest_created` the latest time by a
-    signer's clock that any product was accepted with. `known` has every bundle accepted before. `is_adopted` is False
-    where the ledger is empty and DEST has receipts: then somebody lost the ledger, or took another one. `is_asked` is
-    False for a check without a destination, which remembers nothing.
+    `sequence` is the highest that counts, `bundle_ids` what was accepted with it, `release` what all of these were to
+    bring (None where that is not known of each, or not the same), `has_delta` whether one was a delta;
+    `newest_created` the latest time by a signer's clock that any product was accepted with. `known` has every bundle
+    accepted before. `is_adopted` is False where the ledger is empty and DEST has receipts: then somebody lost the
+    ledger, or took another one. `is_asked` is False for a check without a destination, which remembers nothing.
     """
 
     sequence: int | None = None
@@ -64,6 +75,16 @@ class History:
     known: frozenset[Digest] = frozenset()
     is_adopted: bool = True
     is_asked: bool = True
+    release: Digest | None = None
+    has_delta: bool = False
+
+    def is_completed_by(self, claims: InventoryClaims) -> bool:
+        """Whether the bundle is all of the very release of which a delta is here: the same content, nothing else."""
+        return self.has_delta and claims.is_whole and self.is_release_of(claims)
+
+    def is_release_of(self, claims: InventoryClaims) -> bool:
+        """Whether all that was accepted with the highest sequence is the release of which the bundle is."""
+        return claims.sequence == self.sequence and claims.release is not None and claims.release == self.release
 
 
 def high_water_mark(
@@ -77,9 +98,13 @@ def high_water_mark(
     kept = [entry for entry in entries if entry.bundle_id not in revoked]
     sequence = max((entry.sequence for entry in kept), default=None)
     times = [entry.created for entry in kept] + ([newest_created] if newest_created is not None else [])
+    last = [entry for entry in kept if entry.sequence == sequence]
+    releases = {entry.release for entry in last}
     return History(
         sequence=sequence,
-        bundle_ids=frozenset(entry.bundle_id for entry in kept if entry.sequence == sequence),
+        bundle_ids=frozenset(entry.bundle_id for entry in last),
+        release=releases.pop() if len(releases) == 1 else None,
+        has_delta=any(entry.is_delta for entry in last),
         newest_created=max(times, default=None),
         known=frozenset(entry.bundle_id for entry in kept),
         is_adopted=is_adopted,
@@ -100,13 +125,14 @@ class Stale:
     option: Lifted
     code: str
     message: str
+    advice: str = "ask for a newer bundle"
 
     def error(self) -> TrustError:
         """The refusal."""
         return TrustError(
             self.code,
             self.message,
-            hint=f"ask for a newer bundle; the policy may also allow --{self.option.value} BUNDLE_ID with --reason",
+            hint=f"{self.advice}; the policy may also allow --{self.option.value} BUNDLE_ID with --reason",
         )
 
 
@@ -167,22 +193,41 @@ def find_expiry(claims: InventoryClaims, max_age: timedelta | None, now: datetim
 
 
 def find_rollback(claims: InventoryClaims, history: History) -> Stale | None:
-    """Why the bundle is not the next one; None if it is, or if it is the current one again."""
+    """Why the bundle is not the next one; None if it is, or if it is the current one again.
+
+    A full bundle after a delta of the same release is the current one as well: every image in it is named by the same
+    digest under the same name, so there is no other content that could come in with it.
+    """
     if history.sequence is None or claims.sequence > history.sequence:
         return None
     if claims.sequence == history.sequence:
-        if claims.bundle_id in history.bundle_ids:
+        if claims.bundle_id in history.bundle_ids or history.is_completed_by(claims):
             return None
-        return Stale(
-            option=Lifted.OLDER,
-            code="AB-TRUST-EQUAL-SEQUENCE",
-            message=f"another bundle of {claims.name} with the same sequence {claims.sequence} was imported before",
-        )
+        return _find_twin(claims, history)
     return Stale(
         option=Lifted.OLDER,
         code="AB-TRUST-OLDER",
         message=f"the bundle has the sequence {claims.sequence}, older than {history.sequence}, the last of"
         f" {claims.name} that was imported",
+    )
+
+
+def _find_twin(claims: InventoryClaims, history: History) -> Stale:
+    """Another bundle with the sequence of the last: the refusal says whether it is known to bring the same."""
+    others = ", ".join(sorted(f"{other.encoded[:_SHOWN_DIGITS]}..." for other in history.bundle_ids))
+    message = f"another bundle of {claims.name} with the same sequence {claims.sequence} was imported before ({others})"
+    if history.is_release_of(claims):
+        return Stale(
+            option=Lifted.OLDER,
+            code="AB-TRUST-EQUAL-SEQUENCE",
+            message=f"{message}, of the very same release: there is nothing new in this one",
+            advice="push the bundle that was imported once more if something of it is missing, or ask for a newer one",
+        )
+    return Stale(
+        option=Lifted.OLDER,
+        code="AB-TRUST-EQUAL-SEQUENCE",
+        message=message + ("" if history.release else ", and nothing here says that both bring the same"),
+        advice="ask for a bundle of a newer lock",
     )
 
 

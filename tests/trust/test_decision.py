@@ -7,7 +7,7 @@ import os
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.keys import GnuPgHome, gnupg_home
@@ -390,6 +390,40 @@ def test_a_product_never_goes_back(
         assert code_of(judge, history=history) == expected
     else:
         assert judge(history=history)
+
+
+RELEASE = Digest.of(b"what is to come in")
+
+
+@pytest.mark.parametrize("changes", [
+    {},
+    {"has_delta": False},
+    {"release": None},
+    {"release": Digest.of(b"something else")},
+    {"sequence": 101},
+], ids=["all of it", "no delta is here", "not known", "another release", "an older one"])  # fmt: skip
+def test_a_full_bundle_is_the_current_one_only_after_a_delta_of_the_very_same_release(
+    judge: Callable[..., Decision], changes: dict[str, Any]
+) -> None:
+    values: dict[str, Any] = {"sequence": 100, "release": RELEASE, "has_delta": True}
+    history = History(bundle_ids=frozenset({OTHER}), **values | changes)
+    if changes:
+        assert code_of(judge, history=history, release=RELEASE) in {"AB-TRUST-EQUAL-SEQUENCE", "AB-TRUST-OLDER"}
+    else:
+        decision = judge(history=history, release=RELEASE)
+        assert "all of the release" in next(step.detail for step in decision.steps if step.title == "sequence")
+    assert code_of(judge, history=history, release=RELEASE, is_whole=False).startswith("AB-TRUST-")
+    assert code_of(judge, history=history).startswith("AB-TRUST-")
+
+
+def test_one_receipt_of_unknown_or_other_content_keeps_the_sequence_closed() -> None:
+    delta = Accepted(bundle_id=OTHER, sequence=9, created=NOW, release=RELEASE, is_delta=True)
+    assert high_water_mark([delta], frozenset()).release == RELEASE
+    for other in (None, Digest.of(b"something else")):
+        stranger = Accepted(bundle_id=BUNDLE, sequence=9, created=NOW, release=other)
+        assert high_water_mark([delta, stranger], frozenset()).release is None
+    older = Accepted(bundle_id=BUNDLE, sequence=8, created=NOW)
+    assert high_water_mark([delta, older], frozenset()).release == RELEASE
 
 
 def test_a_revoked_bundle_no_longer_holds_its_successor_back() -> None:

@@ -105,6 +105,8 @@ def check_promotion(policy: Policy, receipt: Receipt, history: History, now: dat
         sequence=receipt.sequence,
         created=receipt.created,
         audience=receipt.audience,
+        release=receipt.release,
+        is_whole=not receipt.delta,
     )
     freshness.check_audience(policy.audience, claims)
     freshness.check_adoption(history)

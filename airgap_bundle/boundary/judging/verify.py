@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.judging.upstream import UpstreamCheck, passed_step
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
+from airgap_bundle.bundle.release import release_of
 from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.core.text import count_text, size_text
 from airgap_bundle.transfer.opening import nothing_beside
@@ -115,6 +116,8 @@ def verify_head(
         expires=inventory.expires,
         audience=inventory.audience,
         repositories=written_repositories(inventory, path_map),
+        release=release_of(inventory),
+        is_whole=not inventory.assumed,
     )
     decision = decide(policy, verdict, claims, remember(inventory.name), now, overrides, observe=made.append)
     # 7.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 from airgap_bundle.boundary.audit.redaction import without_secrets
 from airgap_bundle.boundary.ledger.database import Database
 from airgap_bundle.boundary.ledger.enrolment import Enrolment
+from airgap_bundle.boundary.ledger.releases import accepted_by_destination, with_releases
 from airgap_bundle.boundary.ledger.standing import Claim, Standing
 from airgap_bundle.boundary.ledger.values import Begun, TagMove, TagOwner
 from airgap_bundle.boundary.receipts.documents import dump_receipt, parse_receipt
@@ -25,11 +26,10 @@ from airgap_bundle.boundary.receipts.receipt import (
     AuditHead,
     Outcome,
     Receipt,
-    TagKey,
     check_destination,
-    inheriting,
     receipt_id,
 )
+from airgap_bundle.boundary.receipts.succession import TagKey, inheriting
 from airgap_bundle.bundle.inventory import check_product
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
@@ -194,7 +194,7 @@ class Ledger:
         """Keep a receipt, in the ledger and then as a file. The receipt that holds now under its id.
 
         That is the one given, with what earlier runs of the same import knew of the tags before they moved them
-        (`receipt.inheriting`) - unless it is partial or held and a complete one is there: less never replaces more.
+        (`succession.inheriting`) - unless it is partial or held and a complete one is there: less never replaces more.
         What was replaced stays in the ledger; the very same receipt again changes nothing.
         """
         with self._database.writing():
@@ -263,14 +263,14 @@ class Ledger:
         destination, the history is not adopted.
         """
         kept = [one for one in in_destination if (one.product, one.destination) == (product, destination)]
-        theirs = [
-            Accepted(bundle_id=one.bundle_id, sequence=one.sequence, created=one.created)
-            for one in kept
-            if not one.partial
-        ]
+        ours = with_releases(
+            self.accepted(product, destination),
+            revoked,
+            lambda one: self.get(receipt_id(product, one.sequence, one.bundle_id, destination)),
+        )
         is_known = self._database.rows("SELECT 1 FROM receipts WHERE destination = ? LIMIT 1", destination)
         return high_water_mark(
-            [*self.accepted(product, destination), *theirs],
+            [*ours, *accepted_by_destination(kept)],
             revoked,
             newest_created=self._newest_created(revoked),
             is_adopted=bool(is_known) or not kept,

@@ -18,6 +18,7 @@ from airgap_bundle.boundary.receipts.kept import read_receipts
 from airgap_bundle.boundary.receipts.making import below, content_of, items_of
 from airgap_bundle.boundary.receipts.named import find_receipt
 from airgap_bundle.boundary.receipts.receipt import Outcome, PolicyUsed, Promotion, Totals
+from airgap_bundle.boundary.receipts.succession import following
 from airgap_bundle.boundary.relocation.from_lock import names_of, with_names
 from airgap_bundle.boundary.sending.attaching import attach_all
 from airgap_bundle.boundary.sending.copying import Copier
@@ -111,7 +112,7 @@ class Promote:
     def _account(self, plan: PushPlan, totals: Totals, started: dt.datetime) -> Receipt:
         inside = self.inside
         current = inside.ledger.current(self.receipt.product, str(self.place))
-        return replace(
+        receipt = replace(
             self.receipt,
             destination=str(self.place),
             policy=PolicyUsed(version=inside.policy.version, digest=inside.policy.digest),
@@ -122,13 +123,13 @@ class Promote:
             content=content_of(plan, self.place.prefix),
             audit=inside.audit.head(),
             totals=totals,
-            previous=current.id if current else "",
             promotion=Promotion(
                 destination=self.receipt.destination,
                 receipt=self.receipt.id,
                 digest=Digest.of(dump_receipt(self.receipt)),
             ),
         )
+        return following(receipt, current)
 
 
 def plan_promote(inside: Inside, named: str, source_place: Destination, place: Destination) -> Promote:

@@ -17,6 +17,7 @@ from airgap_bundle.boundary.receipts.documents import dump_receipt
 from airgap_bundle.boundary.receipts.making import below
 from airgap_bundle.boundary.receipts.named import find_receipt
 from airgap_bundle.boundary.receipts.receipt import Evidence, Outcome, Publication, SignedBy
+from airgap_bundle.boundary.receipts.succession import following
 from airgap_bundle.boundary.sending.tagging import move_tags
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, TrustError, UsageError
@@ -113,12 +114,11 @@ class Publish:
             previous = before[key]
             return replace(one, previous=previous.digest if previous else None)
 
-        return replace(
+        published = replace(
             self.receipt,
             held=False,
             items=tuple(item(one) for one in self.receipt.items),
             audit=self.inside.audit.head(),
-            previous=current.id if current else "",
             publication=Publication(
                 at=self.inside.now(),
                 held=Digest.of(dump_receipt(self.receipt)),
@@ -126,6 +126,7 @@ class Publish:
                 approvals=self.approvals,
             ),
         )
+        return following(published, current)
 
 
 def plan_publish(inside: Inside, named: str, *, evidence: Sequence[Path], approvals: Sequence[Path]) -> Publish:

@@ -122,6 +122,8 @@ def parse_receipt(raw: bytes) -> Receipt:
             upstream=fields.each("upstream", UpstreamVerdict.read) if fields.has("upstream") else (),
             content=fields.each("content", _held_blobs) if fields.has("content") else (),
             expires=fields.moment("expires") if fields.has("expires") else None,
+            release=fields.digest("release") if fields.has("release") else None,
+            delta=fields.flag("delta") if fields.has("delta") else False,
         )
     if named != receipt.id:
         raise InvalidValueError(f"the id {named[:160]!r} is not that of its content, {receipt.id}")
@@ -195,6 +197,10 @@ def _later_values(receipt: Receipt) -> Mapping[str, object]:
         found["content"] = [{"path": one.path, "blobs": one.blobs} for one in receipt.content]
     if receipt.expires is not None:
         found["expires"] = moment_text(receipt.expires)
+    if receipt.release is not None:
+        found["release"] = receipt.release
+    if receipt.delta:
+        found["delta"] = True
     return found
 
 

@@ -18,7 +18,9 @@ from airgap_bundle.boundary.receipts.receipt import (
     SignedBy,
     Totals,
 )
+from airgap_bundle.boundary.receipts.succession import following
 from airgap_bundle.boundary.relocation.from_lock import named_in, with_names
+from airgap_bundle.bundle.release import release_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -60,7 +62,7 @@ def make_receipt(
     if adopt_reason:
         overrides.append(Override(option="adopt", value=str(destination), reason=adopt_reason))
     started, finished = times
-    return Receipt(
+    receipt = Receipt(
         bundle_id=verified.bundle_id,
         product=inventory.name,
         version=inventory.version,
@@ -92,10 +94,12 @@ def make_receipt(
             blobs_present=sent.blobs_present,
             bytes_sent=sent.bytes_sent,
         ),
-        previous=previous.id if previous else "",
         content=content_of(plan, destination.prefix),
         expires=inventory.expires,
+        release=release_of(inventory),
+        delta=bool(inventory.assumed),
     )
+    return following(receipt, previous)
 
 
 def content_of(plan: PushPlan, prefix: str) -> tuple[HeldBlobs, ...]:

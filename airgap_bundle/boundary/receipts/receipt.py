@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 MAX_ITEMS = 250_000
 # Room for a reason of a paragraph, a certificate identity or a long reference; not for a document.
 MAX_TEXT_CHARACTERS = 4096
-
-# Path, tag, and the digest that the tag was moved to.
-TagKey = tuple[str, str, Digest]
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -271,7 +268,8 @@ class Receipt:
     there where the images were held first, `promotion` where they came from another registry inside. `upstream` has the
     signatures of publishers that the policy demanded. `content` has the
     layers and files of everything that came in, sorted by path, and `expires` what the bundle says of its own end;
-    receipts of earlier versions have neither.
+    `release` names what the bundle was to bring (`bundle.release`), `delta` says that it left out what was inside;
+    receipts of earlier versions have none of these.
     """
 
     bundle_id: Digest
@@ -299,6 +297,8 @@ class Receipt:
     upstream: tuple[UpstreamVerdict, ...] = ()
     content: tuple[HeldBlobs, ...] = ()
     expires: datetime | None = None
+    release: Digest | None = None
+    delta: bool = False
 
     def __post_init__(self) -> None:
         """Check what the parts do not check themselves."""
@@ -338,32 +338,6 @@ def check_destination(destination: str) -> str:
     if not destination or (not destination.startswith("dir:") and ("@" in destination or "://" in destination)):
         raise InvalidValueError("a destination is HOST[:PORT][/PATH] or dir:PATH, without credentials")
     return destination
-
-
-def inheriting(receipt: Receipt, earlier: Receipt | None, moved: Mapping[TagKey, Digest | None]) -> Receipt:
-    """`receipt`, of a second run, with what only the first could see: what was under the tags that it moved.
-
-    On the second run a tag points to the new image already; without this a repeated import could not be undone.
-    `moved` has what earlier runs noted before they moved a tag, by path, tag and new digest; `earlier` is the receipt
-    that is there under the same id. What was published or promoted once stays so.
-    """
-    before: dict[TagKey, Digest | None] = {}
-    if earlier is not None:
-        receipt = replace(
-            receipt,
-            # What was held or partial was never in effect, so it says nothing about what was before.
-            previous=receipt.previous if earlier.held or earlier.partial else earlier.previous,
-            publication=receipt.publication or earlier.publication,
-            promotion=receipt.promotion or earlier.promotion,
-        )
-        before = {(item.path, item.tag, item.digest): item.previous for item in earlier.items if item.tag}
-    before.update(moved)
-    return replace(receipt, items=tuple(_inheriting_item(item, before) for item in receipt.items))
-
-
-def _inheriting_item(item: ReceiptItem, before: Mapping[TagKey, Digest | None]) -> ReceiptItem:
-    key = (item.path, item.tag, item.digest)
-    return replace(item, previous=before[key]) if item.previous == item.digest and key in before else item
 
 
 def _check_text(**texts: str) -> None:

@@ -37,9 +37,9 @@ from airgap_bundle.boundary.receipts.receipt import (
     ReceiptItem,
     SignedBy,
     Totals,
-    inheriting,
     receipt_id,
 )
+from airgap_bundle.boundary.receipts.succession import following, inheriting
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
@@ -112,6 +112,8 @@ _receipts = st.builds(
         approvals=st.lists(_signed, max_size=2).map(tuple),
     ),
     expires=st.none() | _moment,
+    release=st.none() | _digest,
+    delta=st.booleans(),
     promotion=st.none() | st.builds(Promotion, destination=st.just("staging.internal/a"), receipt=_tag, digest=_digest),
     content=st.lists(
         st.builds(
@@ -292,3 +294,19 @@ def test_a_second_run_keeps_how_the_images_were_published_and_from_where_they_ca
 def test_what_was_held_or_partial_says_nothing_about_what_was_before(kind: str) -> None:
     earlier = receipt(previous="acme-0-x", **{kind: True})
     assert inheriting(receipt(previous="acme-9-x"), earlier, {}).previous == "acme-9-x"
+
+
+def test_a_release_that_comes_again_in_another_bundle_has_the_same_before() -> None:
+    release = digest("release")
+    current = receipt(2, items=(item("redis", "new", previous=digest("old")),), previous="acme-1-x", release=release)
+    again = receipt(2, bundle_id=digest("full"), items=(item("redis", "new", previous=digest("new")),), release=release)
+    followed = following(again, current)
+    assert (followed.previous, followed.items[0].previous) == ("acme-1-x", digest("old"))
+
+
+@pytest.mark.parametrize("other", [None, digest("another release")])
+def test_another_release_has_the_current_one_before_it(other: Digest | None) -> None:
+    current = receipt(2, previous="acme-1-x", release=other)
+    assert following(receipt(3, release=digest("release")), current).previous == current.id
+    assert following(receipt(3), replace(current, release=None)).previous == current.id
+    assert following(receipt(3, previous="acme-1-x"), None).previous == ""
