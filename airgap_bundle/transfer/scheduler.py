@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import FIRST_EXCEPTION, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.content import new_buffer
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # How often a waiting thread looks up, so that Ctrl-C and a cancellation are heard on every platform.
 WAKE_SECONDS = 0.5
+# Drawn from the jobs at once, by a worker that finds none. Many threads that meet at a lock for each job of a few
+# microseconds hand it from one to the other through the kernel, which costs several times what the jobs do.
+_DRAWN_JOBS = 32
 
 
 class StoppedError(Exception):
@@ -81,7 +85,7 @@ def run_all(
     cancels the rest and is raised when all workers have stopped; so is KeyboardInterrupt. `abort` is called then, to
     wake workers that wait for the network.
     """
-    share = _Share(jobs, workers, light, cancellation)
+    share = _share(jobs, workers, light, cancellation)
     with _working(share, executor=executor, workers=workers + light_workers, cancellation=cancellation, abort=abort):
         pass
 
@@ -102,9 +106,13 @@ def working(
     What is yielded raises the first error of a job, for the caller to look at while it waits. At the end all jobs are
     waited for; where the caller fails, they are stopped first.
     """
-    share = _Share(jobs, workers, light, cancellation)
+    share = _share(jobs, workers, light, cancellation)
     with _working(share, executor=executor, workers=workers + light_workers, cancellation=cancellation, abort=abort):
         yield share.check
+
+
+def _share(jobs: Iterable[Job], limit: int, light: LightJobs | None, cancellation: Cancellation) -> _Share:
+    return _Share(jobs, cancellation) if light is None else _GrowingShare(jobs, cancellation, light, limit)
 
 
 @contextmanager
@@ -139,23 +147,15 @@ def _working(
 class _Share:
     """The jobs that are left, and what went wrong, as all workers see them."""
 
-    def __init__(self, jobs: Iterable[Job], limit: int, light: LightJobs | None, cancellation: Cancellation) -> None:
-        self._waiting: Iterator[Job] | None = iter(jobs)
-        self._limit = limit
-        self._light = light or LightJobs()
-        self._may_grow = light is not None
-        self._changed = self._light.changed
+    def __init__(self, jobs: Iterable[Job], cancellation: Cancellation) -> None:
+        self._jobs = iter(jobs)
+        self._ready: deque[Job] = deque()
+        self._drawing = threading.Lock()
         self._cancellation = cancellation
-        self._held = True
-        self._heavy_running = 0
-        self._running = 0
         self.failures: list[BaseException] = []
 
     def release(self) -> None:
-        """Nobody but the jobs themselves adds any more."""
-        with self._changed:
-            self._held = False
-            self._changed.notify_all()
+        """The caller has nothing to add any more."""
 
     def check(self) -> None:
         """Raise what went wrong first."""
@@ -165,20 +165,60 @@ class _Share:
     def work(self) -> None:
         """Take up one job after another, until none is left or somebody has failed."""
         try:
-            buffer = new_buffer()
-            while (taken := self._next()) is not None:
-                job, is_heavy = taken
-                job(buffer)
-                self._done(is_heavy=is_heavy)
+            self._work(new_buffer())
         except BaseException as error:
             # Said here and not where it is waited for: so nobody takes up another job, and the first is known.
             self.failures.append(error)
             self._cancellation.cancel()
-            with self._changed:
-                self._changed.notify_all()
+            self._wake()
             raise
 
-    def _next(self) -> tuple[Job, bool] | None:
+    def _work(self, buffer: memoryview) -> None:
+        while (job := self._next()) is not None:
+            self._cancellation.check()
+            job(buffer)
+
+    def _next(self) -> Job | None:
+        """The next job, taken from those that are drawn already, for which no lock is needed."""
+        while True:
+            with suppress(IndexError):
+                return self._ready.popleft()
+            with self._drawing:
+                if not self._ready:
+                    self._ready.extend(islice(self._jobs, _DRAWN_JOBS))
+                if not self._ready:
+                    return None
+
+    def _wake(self) -> None:
+        """Nobody waits here."""
+
+
+class _GrowingShare(_Share):
+    """Heavy jobs, at most `limit` of them at a time, and light ones besides, to which any of them may add."""
+
+    def __init__(self, jobs: Iterable[Job], cancellation: Cancellation, light: LightJobs, limit: int) -> None:
+        super().__init__(jobs, cancellation)
+        self._light = light
+        self._limit = limit
+        self._changed = light.changed
+        self._held = True
+        self._heavy_left = True
+        self._heavy_running = 0
+        self._running = 0
+
+    def release(self) -> None:
+        """Nobody but the jobs themselves adds any more."""
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
+
+    def _work(self, buffer: memoryview) -> None:
+        while (taken := self._take()) is not None:
+            job, is_heavy = taken
+            job(buffer)
+            self._done(is_heavy=is_heavy)
+
+    def _take(self) -> tuple[Job, bool] | None:
         """The next job and whether it is heavy; waits where one that runs may still add another."""
         with self._changed:
             while True:
@@ -190,17 +230,16 @@ class _Share:
                 if (job := self._light.next()) is not None:
                     self._running += 1
                     return job, False
-                if self._waiting is None and not (self._may_grow and (self._running or self._held)):
+                if not (self._heavy_left or self._running or self._held):
                     self._changed.notify_all()
                     return None
                 self._changed.wait(WAKE_SECONDS)
 
     def _next_heavy(self) -> Job | None:
-        if self._waiting is None or self._heavy_running >= self._limit:
+        if not self._heavy_left or self._heavy_running >= self._limit:
             return None
-        job = next(self._waiting, None)
-        if job is None:
-            self._waiting = None
+        job = self._next()
+        self._heavy_left = job is not None
         return job
 
     def _done(self, *, is_heavy: bool) -> None:
@@ -211,3 +250,7 @@ class _Share:
             self._changed.notify()
             if not self._running:
                 self._changed.notify_all()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()

@@ -84,17 +84,31 @@ def test_no_jobs_are_no_work(pool: ThreadPoolExecutor) -> None:
     run_all([], executor=pool, workers=2, cancellation=Cancellation())
 
 
-def test_jobs_are_asked_for_when_a_worker_is_free_and_not_before() -> None:
-    asked: list[int] = []
+def test_only_a_few_dozen_jobs_are_asked_for_before_a_worker_is_free() -> None:
+    asked = 0
+    ahead: list[int] = []
 
     def jobs() -> Iterator[Callable[[memoryview], None]]:
-        for number in range(3):
-            asked.append(number)
-            yield lambda _, number=number: finished.append((number, len(asked)))
+        nonlocal asked
+        for number in range(500):
+            asked += 1
+            yield lambda _, number=number: ahead.append(asked - number)
 
-    finished: list[tuple[int, int]] = []
     run_all(jobs(), executor=InlineExecutor(), workers=1, cancellation=Cancellation())
-    assert finished == [(0, 1), (1, 2), (2, 3)]
+    assert len(ahead) == 500
+    assert max(ahead) <= 32
+
+
+def test_what_the_jobs_themselves_fail_with_is_raised_and_those_before_are_done(pool: ThreadPoolExecutor) -> None:
+    diary = Diary()
+
+    def jobs() -> Iterator[Callable[[memoryview], None]]:
+        yield from diary.jobs(100)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        run_all(jobs(), executor=pool, workers=3, cancellation=Cancellation())
+    assert set(diary.done) >= set(range(96))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
