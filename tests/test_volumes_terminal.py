@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from support.images import single_image
-from support.pseudoterminal import without_control
+from support.pseudoterminal import converse, without_control
 from support.trip import Trip, command_line, make_trip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -34,31 +31,6 @@ def put(trip: Trip, number: int, slot: Path) -> None:
         path.unlink()
     for name in (f"acme.tar.{number:03d}", "acme.tar.volumes.json"):
         shutil.copyfile(trip.path / "drawer" / name, slot / name)
-
-
-def converse(command: list[str], answer: Callable[[str], str]) -> tuple[int, str]:
-    """Run a command on a terminal; each time it asks, `answer` gets what it said since, and its answer is typed."""
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ))
-    finally:
-        os.close(theirs)
-    said, asked = "", 0
-    with process:
-        try:
-            while True:
-                try:
-                    piece = os.read(ours, 65536)
-                except OSError:
-                    break
-                said += piece.decode()
-                if said[asked:].rstrip().endswith("where it is:"):
-                    question, asked = said[asked:], len(said)
-                    typed = answer(question)
-                    os.write(ours, f"{typed}\n".encode() if typed != "\x04" else b"\x04")
-        finally:
-            os.close(ours)
-    return process.returncode, said
 
 
 def test_each_medium_is_asked_for_in_turn(trip: Trip) -> None:

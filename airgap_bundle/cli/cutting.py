@@ -26,8 +26,7 @@ def add_cutting(app: Program) -> None:
         airgap-export cut acme-1.0.0.tar --volume-size fat32 -o /media/stick
         airgap-export cut acme-1.0.0.tar --volume-size dvd -o dvd1 -o dvd2 -o dvd3
         airgap-export cut acme-1.0.0.tar --volume-size 4GB -o /media/stick --only 2-3
-        airgap-export cut acme-1.0.0.tar --volume-size fat32 -o /media/stick \
-          --wait-media 600
+        airgap-export cut acme-1.0.0.tar --volume-size dvd -o dvd --wait-media 600
         """,
     )(_cut)
 

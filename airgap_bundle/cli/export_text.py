@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import Inventory, Item
     from airgap_bundle.bundle.ordered import StreamFile
+    from airgap_bundle.bundle.volumes.cutter import Placed
     from airgap_bundle.connected.cutting import Cut
     from airgap_bundle.connected.export import Built, ExportPlan
     from airgap_bundle.connected.signing import Signer
@@ -155,21 +156,33 @@ def show_cut(cut: Cut, seconds: float, terminal: Terminal) -> None:
                 "bundleId": cut.bundle_id,
                 "bundleBytes": cut.total_bytes,
                 "volumes": cut.count,
+                "readBack": cut.is_read_back,
                 "placed": [
-                    {"name": one.path.name, "directory": str(one.directory), "size": one.size, "existed": one.existed}
+                    {
+                        "name": one.path.name,
+                        "directory": str(one.directory),
+                        "size": one.size,
+                        "existed": one.existed,
+                        "turn": one.turn,
+                    }
                     for one in cut.placed
                 ],
             }
         )
         return
     rows = [
-        (one.path.name, size_text(one.size), str(one.directory), "was there" if one.existed else "written")
+        (one.path.name, size_text(one.size), _place(one, cut), "was there" if one.existed else "written")
         for one in cut.placed
     ]
     terminal.show(table(("VOLUME", "SIZE", "PLACE", ""), rows, width=terminal.width))
     size = sum(one.size for one in written)
     terminal.show(closing_line("Cut", cut.name, [(len(written), "volume")], size=size, seconds=seconds))
     terminal.show(f"bundle {cut.bundle_id}")
+
+
+def _place(one: Placed, cut: Cut) -> str:
+    """Where a volume lies; on which medium too, where several were in that place."""
+    return f"{one.directory} (medium {one.turn})" if cut.placed[-1].turn > 1 else str(one.directory)
 
 
 def show_signed(bundle: Path, added: Sequence[tuple[str, Path | None]], terminal: Terminal) -> None:

@@ -32,7 +32,7 @@ def media_supply(media: Sequence[Path] | None, wait_seconds: float, report: Repo
 
 def ask_on_terminal(sentence: str) -> Path | None:
     """Show what is needed, and wait for Enter or a directory. `HostError` where the terminal is closed."""
-    sys.stderr.write(f"\r\x1b[K{printable(sentence)}\nInsert its medium and press Enter, or type where it is: ")
+    sys.stderr.write(f"\r\x1b[K{printable(sentence)}\nInsert the medium and press Enter, or type where it is: ")
     sys.stderr.flush()
     answer = sys.stdin.readline(_MAX_ANSWER_CHARACTERS)
     if not answer:

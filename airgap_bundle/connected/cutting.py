@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.layout import END_BYTES, padding_of
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
-from airgap_bundle.bundle.signing import add_beside
-from airgap_bundle.bundle.volumes.beside import write_table_and_sums
 from airgap_bundle.bundle.volumes.checking import check_shape
 from airgap_bundle.bundle.volumes.cutter import CutPlan, VolumeCutter, plan_cut
 from airgap_bundle.bundle.volumes.naming import volume_name, volume_sizes
 from airgap_bundle.bundle.volumes.table import VolumeTable
+from airgap_bundle.bundle.volumes.turns import Slots
+from airgap_bundle.connected.filling import Filling, write_beside
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
@@ -39,13 +39,17 @@ _HEAD_PIECE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cut:
-    """What a cut has made: the volumes that were wanted and where each lies, of `count` that there are."""
+    """What a cut has made: the volumes that were wanted and where each lies, of `count` that there are.
+
+    `is_read_back`: all of them were read back from their media, as these were changed on the way.
+    """
 
     name: str
     bundle_id: Digest
     count: int
     total_bytes: int
     placed: tuple[Placed, ...]
+    is_read_back: bool = False
 
 
 def read_range(text: str) -> range | None:
@@ -67,14 +71,17 @@ def cut_bundle(
     only: range | None,
     report: Reporter,
     media: MediaSupply | None = None,
+    turns: MediaSupply | None = None,
 ) -> Cut:
     """Cut a bundle, a file or volumes of another size, into volumes in `directories`. All of it has to be in reach.
 
     1. The head, the length, and where it is cut already its volumes.
     2. Which volume goes where, before anything is written: each medium is filled in turn. `HostError` where they do
-       not fit, `UsageError` where something else has their name.
+       not fit, unless `turns` can get further media; `UsageError` where something else has their name.
     3. One pass: every byte compared with the inventory, hashed for its volume, and written if its volume is wanted.
     4. On each medium the table of all volumes, the signatures from beside the bundle, and the sums of what lies there.
+    5. What did not fit goes to further media, which are asked for one after another. All of these are read back: they
+       leave this machine before the command ends.
     """
     if bundle == STANDARD_INPUT:
         raise UsageError(
@@ -92,17 +99,31 @@ def cut_bundle(
         total = reader.layout.total_bytes
         signatures = opened.read_beside()
         sizes = volume_sizes(total, volume_bytes)
-        plan = plan_cut(name, sizes, directories, only, extra_bytes=sum(len(one.data) for one in signatures))
+        wanted = only or range(1, len(sizes) + 1)
+        extra_bytes = sum(len(one.data) for one in signatures)
+        partly = turns is not None and turns.can_wait
+        plan = plan_cut(name, sizes, directories, wanted, extra_bytes=extra_bytes, partly=partly)
         # 3.
         report(PhaseStarted(title="Cutting", total_bytes=total, total_items=len(plan.placed)))
         table = VolumeTable(bundle_id=head.bundle_id, entries=_copy(reader, head, plan, report))
         report(PhaseFinished(title="Cutting"))
-    # 4.
-    for directory in dict.fromkeys(placed.directory for placed in plan.placed):
-        for signature in signatures:
-            add_beside(directory / name, signature)
-        write_table_and_sums(directory, table, name)
-    return Cut(name=name, bundle_id=head.bundle_id, count=len(sizes), total_bytes=total, placed=plan.placed)
+        # 4.
+        write_beside(plan, table, signatures)
+        # 5.
+        placed, rest = plan.placed, wanted[len(plan.placed) :]
+        if rest and turns is not None:
+            filling = Filling(
+                medium=medium, table=table, signatures=signatures, slots=Slots(directories, turns), report=report
+            )
+            placed = filling.run(plan, rest, extra_bytes=extra_bytes)
+    return Cut(
+        name=name,
+        bundle_id=head.bundle_id,
+        count=len(sizes),
+        total_bytes=total,
+        placed=placed,
+        is_read_back=bool(rest),
+    )
 
 
 def _copy(reader: BundleReader, head: UnverifiedHead, plan: CutPlan, report: Reporter) -> tuple[VolumeEntry, ...]:

@@ -7,7 +7,7 @@ import re
 import struct
 import subprocess
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -41,3 +41,28 @@ def run_in_terminal(
 def without_control(text: str) -> list[str]:
     """The lines as written, without what moves the cursor or sets a colour."""
     return re.split(r"[\r\n]+", _CONTROL.sub("", text))
+
+
+def converse(command: list[str], answer: Callable[[str], str]) -> tuple[int, str]:
+    """Run a command on a terminal; each time it asks, `answer` gets what it said since, and its answer is typed."""
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=dict(os.environ))
+    finally:
+        os.close(theirs)
+    said, asked = "", 0
+    with process:
+        try:
+            while True:
+                try:
+                    piece = os.read(ours, 65536)
+                except OSError:
+                    break
+                said += piece.decode()
+                if said[asked:].rstrip().endswith("where it is:"):
+                    question, asked = said[asked:], len(said)
+                    typed = answer(question)
+                    os.write(ours, f"{typed}\n".encode() if typed != "\x04" else b"\x04")
+        finally:
+            os.close(ours)
+    return process.returncode, said

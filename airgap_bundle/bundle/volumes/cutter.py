@@ -13,24 +13,30 @@ from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.bundle.volumes.table import MAX_TABLE_BYTES, VolumeEntry, VolumeHash
 from airgap_bundle.bundle.writer import PartialFile, cannot_write, free_bytes
 from airgap_bundle.core.content import new_buffer
-from airgap_bundle.core.errors import HostError, UsageError
+from airgap_bundle.core.errors import BundleError, HostError, UsageError
 from airgap_bundle.core.text import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from airgap_bundle.bundle.media import Medium
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placed:
-    """One volume and its directory. `existed`: a file of its name and length is there already."""
+    """One volume and its directory. `existed`: a file of its name and length is there already.
+
+    `turn` counts the media that are put into the same places one after another, from 1.
+    """
 
     number: int
     directory: Path
     path: Path
     size: int
     existed: bool
+    turn: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,13 +49,20 @@ class CutPlan:
 
 
 def plan_cut(
-    name: str, sizes: tuple[int, ...], directories: Sequence[Path], only: range | None, *, extra_bytes: int
+    name: str,
+    sizes: tuple[int, ...],
+    directories: Sequence[Path],
+    wanted: range,
+    *,
+    extra_bytes: int,
+    partly: bool = False,
+    turn: int = 1,
 ) -> CutPlan:
     """Fill one directory after another. `extra_bytes` lie on each medium besides the volumes.
 
-    `HostError` names what does not fit; `UsageError` what is in the way. Directories that are missing are made.
+    `HostError` names what does not fit, with `partly` only if nothing does; `UsageError` what is in the way.
+    Directories that are missing are made.
     """
-    wanted = list(only or range(1, len(sizes) + 1))
     if wanted[-1] > len(sizes):
         raise UsageError(
             "AB-USAGE-VALUE", f"there are {len(sizes)} volumes, and --only names {wanted[-1]}", hint="name fewer"
@@ -61,13 +74,13 @@ def plan_cut(
         device = directory.stat().st_dev
         while len(placed) < len(wanted):
             number = wanted[len(placed)]
-            one = _place(name, number, sizes[number - 1], directory)
+            one = _place(name, number, sizes[number - 1], directory, turn)
             if not one.existed:
                 if one.size > left[device]:
                     break
                 left[device] -= one.size
             placed.append(one)
-    if len(placed) < len(wanted):
+    if not placed or (len(placed) < len(wanted) and not partly):
         raise _too_little_space(name, sizes, directories, wanted, len(placed))
     with closing(PartialFile(placed[0].path)) as probe:
         try:
@@ -118,8 +131,8 @@ class VolumeCutter:
     def finish(self) -> tuple[VolumeEntry, ...]:
         """What every volume is. Those that were there before are compared with it (`UsageError`)."""
         for one in self._plan.placed:
-            if one.existed and _entry_of(one.path) != self._entries[one.number - 1]:
-                raise _in_the_way(one.path)
+            if one.existed:
+                check_held(one, self._entries[one.number - 1])
         return tuple(self._entries)
 
     def _open(self) -> None:
@@ -140,20 +153,66 @@ class VolumeCutter:
             self._open()
 
 
-def _entry_of(path: Path) -> VolumeEntry:
+def write_volume(medium: Medium, start: int, placed: Placed, entry: VolumeEntry, moved: Callable[[int], None]) -> None:
+    """Write one volume, which begins at `start` of a bundle that was compared with its inventory before.
+
+    `BundleError` where the bundle is not what it was then.
+    """
+    hashing, buffer = VolumeHash(), new_buffer()
+    with closing(PartialFile(placed.path)) as file:
+        file.reset(0)
+        while left := placed.size - hashing.count:
+            count = medium.read_at(start + hashing.count, buffer[: min(len(buffer), left)])
+            if not count:
+                break
+            file.write_at(hashing.count, buffer[:count])
+            hashing.update(buffer[:count])
+            moved(count)
+        if hashing.entry(entry.name) != entry:
+            file.discard()
+            raise BundleError(
+                "AB-BUNDLE-BLOB",
+                f"{medium.name} has changed where {entry.name} begins, at byte {start}, while it was cut",
+                hint="nothing may write to the bundle meanwhile, nor may its disk fail: airgap-export inspect --check",
+            )
+        file.publish()
+
+
+def check_held(placed: Placed, entry: VolumeEntry) -> None:
+    """A volume that was there before is the right one; else `UsageError`."""
+    if _entry_of(placed.path) != entry:
+        raise _in_the_way(placed.path)
+
+
+def read_back(placed: Placed, entry: VolumeEntry) -> None:
+    """The medium itself gives back what was written to it; `HostError`, and no such file of ours, if it does not."""
+    if _entry_of(placed.path, from_medium=True) == entry:
+        return
+    if not placed.existed:
+        placed.path.unlink(missing_ok=True)
+    raise HostError(
+        "AB-HOST-READ-BACK",
+        f"{placed.path} was written, and {placed.directory} gives back other bytes: the medium is not to be trusted",
+        hint="use another medium",
+    )
+
+
+def _entry_of(path: Path, *, from_medium: bool = False) -> VolumeEntry:
     hashing, buffer = VolumeHash(), new_buffer()
     with closing(FileMedium(path, follow=False)) as medium:
+        if from_medium:
+            medium.forget_cache()
         while count := medium.read_at(hashing.count, buffer):
             hashing.update(buffer[:count])
     return hashing.entry(path.name)
 
 
-def _place(name: str, number: int, size: int, directory: Path) -> Placed:
+def _place(name: str, number: int, size: int, directory: Path, turn: int) -> Placed:
     path = directory / volume_name(name, number)
     existed = os.path.lexists(path)
     if existed and (path.is_symlink() or not path.is_file() or path.stat().st_size != size):
         raise _in_the_way(path)
-    return Placed(number=number, directory=directory, path=path, size=size, existed=existed)
+    return Placed(number=number, directory=directory, path=path, size=size, existed=existed, turn=turn)
 
 
 def _free_by_device(directories: Sequence[Path], extra_bytes: int) -> dict[int, int]:
@@ -171,12 +230,12 @@ def _free_by_device(directories: Sequence[Path], extra_bytes: int) -> dict[int, 
 
 
 def _too_little_space(
-    name: str, sizes: tuple[int, ...], directories: Sequence[Path], wanted: list[int], fitting: int
+    name: str, sizes: tuple[int, ...], directories: Sequence[Path], wanted: range, fitting: int
 ) -> HostError:
     rest = wanted[fitting:]
     places = ", ".join(f"{directory} ({size_text(free_bytes(directory))} free)" for directory in directories)
     needed = size_text(sum(sizes[number - 1] for number in rest))
-    hint = "name more media with -o DIR"
+    hint = "name more media with -o DIR, or wait for each with --wait-media SECONDS"
     if fitting:
         hint += f"; or write those that fit with --only {wanted[0]}-{wanted[fitting - 1]}, change the medium, and the "
         hint += f"others with --only {rest[0]}-{rest[-1]}"
