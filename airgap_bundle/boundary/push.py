@@ -31,7 +31,7 @@ from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted, Remark, Severity
 from airgap_bundle.transfer.plan import join_repository, plan_targets
 from airgap_bundle.transfer.reading import pass_by
-from airgap_bundle.transfer.scheduler import Cancellation, working
+from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,9 +52,13 @@ if TYPE_CHECKING:
     from airgap_bundle.transfer.opening import OpenedBundle
     from airgap_bundle.transfer.paths import PathMap
     from airgap_bundle.transfer.plan import PushPlan, Target
-    from airgap_bundle.trust.decision import Overrides
     from airgap_bundle.trust.freshness import History
+    from airgap_bundle.trust.overrides import Overrides
     from airgap_bundle.trust.policy_model import Policy
+
+
+# While the registry opens one upload and ends another, the bytes of a third are on the line.
+_BEGUN_FOR_EACH_SENDER = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,7 +336,12 @@ class Push:
         plan, reader = prepared.plan, prepared.verified.reader
         cancellation = Cancellation()
         uploader = Uploader(
-            plan=plan, reader=reader, registry=self.registry, report=self.report, cancellation=cancellation
+            plan=plan,
+            reader=reader,
+            registry=self.registry,
+            report=self.report,
+            cancellation=cancellation,
+            senders=self.workers,
         )
         # A stream has to pass in any case; of a file nothing is read where nothing is sent.
         is_work = plan.upload_count > 0 or not reader.medium.seekable
@@ -344,17 +353,16 @@ class Push:
 
         if is_work:
             self.report(PhaseStarted(title="Sending", total_bytes=plan.upload_bytes, total_items=plan.upload_count))
-        with working(
-            uploader.heavy_jobs() if reader.medium.seekable else (),
+        begun = min(self.workers * _BEGUN_FOR_EACH_SENDER, self.askers)
+        run_all(
+            uploader.heavy_jobs(),
             executor=self.executor,
-            workers=self.workers,
+            workers=begun,
             cancellation=cancellation,
             abort=abort,
             light=uploader.light,
-            light_workers=self.askers - self.workers,
-        ):
-            if not reader.medium.seekable:
-                uploader.stream(new_buffer())
+            light_workers=self.askers - begun,
+        )
         reader.check_end()
         if is_work:
             self.report(PhaseFinished(title="Sending"))

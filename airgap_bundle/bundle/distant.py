@@ -1,4 +1,4 @@
-"""What a medium on another machine can be told, so that it asks for little and nobody waits for it in vain."""
+"""What a medium that is not at hand can be told or asked, so that little is fetched and nobody waits in vain."""
 
 from __future__ import annotations
 
@@ -13,16 +13,40 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Distant(Protocol):
+class Interruptible(Protocol):
+    """A medium that lets its reader wait as long as somebody else likes: another machine, or a pipe."""
+
+    def interrupt(self) -> None:
+        """Wake up whoever waits for bytes, in any thread; none come any more."""
+        ...
+
+
+@runtime_checkable
+class Distant(Interruptible, Protocol):
     """A medium on another machine: what is read twice is fetched twice, and what is wanted should be said before."""
 
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
         """From now on only these bytes (start, end) will be read, but for a few at the front and at the end."""
         ...
 
-    def interrupt(self) -> None:
-        """Wake up whoever waits for bytes, in any thread; none come any more."""
+
+@runtime_checkable
+class InParts(Protocol):
+    """A medium whose parts a person fetches one after another, in their order."""
+
+    @property
+    def can_pass_over(self) -> bool:
+        """Whether parts that nobody reads from need not be fetched."""
         ...
+
+    def is_at_hand(self, offset: int) -> bool:
+        """Whether no other part has to be fetched to read what stands there."""
+        ...
+
+
+def passes_over(medium: Medium) -> bool:
+    """Whether what nobody needs is better not read, although the medium cannot go back."""
+    return isinstance(medium, InParts) and medium.can_pass_over
 
 
 def expect_blobs(reader: BundleReader, digests: Iterable[Digest]) -> None:
@@ -36,7 +60,7 @@ def expect_blobs(reader: BundleReader, digests: Iterable[Digest]) -> None:
 
 def interrupting(medium: Medium) -> Callable[[], None]:
     """What ends every wait for this medium, from any thread; nothing where nobody waits long."""
-    return medium.interrupt if isinstance(medium, Distant) else _nothing
+    return medium.interrupt if isinstance(medium, Interruptible) else _nothing
 
 
 def _nothing() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import stat
 import sys
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # macOS: <fcntl.h>; Python has no name for it.
 _F_NOCACHE = 48
+# How often whoever waits for a pipe looks up. A person who pressed Ctrl-C waits so long at most.
+_WAKE_MILLISECONDS = 500
 # What is read-only, or no disk, has nothing to flush.
 _CANNOT_FLUSH = {errno.EINVAL, errno.EROFS, errno.EBADF, errno.EOPNOTSUPP}
 
@@ -114,6 +117,9 @@ class StreamMedium:
         self.name = name
         self._fd = descriptor
         self._position = 0
+        self._interrupted = False
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
 
     def read_at(self, offset: int, buffer: memoryview) -> int:
         """The next bytes; `offset` says where the caller believes to be."""
@@ -124,11 +130,18 @@ class StreamMedium:
                 hint="save it to a file first and pass that",
             )
         try:
-            count = os.readv(self._fd, [buffer])
+            # Whoever waits in a read itself cannot be woken up from another thread.
+            while not self._interrupted and not self._poll.poll(_WAKE_MILLISECONDS):
+                pass
+            count = 0 if self._interrupted else os.readv(self._fd, [buffer])
         except OSError as error:
             raise _cannot_read(self.name, offset, error) from error
         self._position += count
         return count
+
+    def interrupt(self) -> None:
+        """End every wait for more, from any thread; nothing comes any more."""
+        self._interrupted = True
 
     def explain(self, error: BundleError, start: int, end: int) -> BundleError:  # noqa: ARG002 - nor has a stream
         """There is nothing to add."""

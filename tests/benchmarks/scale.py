@@ -188,7 +188,9 @@ def push_again(images: int, bundle: Path) -> dict[str, dict[str, float]]:
         plan = plan_push(reader.inventory, targets, destination="registry.internal/m", inquirer=inquirer)
         laps.lap("plan push")
         cancellation = Cancellation()
-        uploader = Uploader(plan=plan, reader=reader, registry=registry, report=silent, cancellation=cancellation)
+        uploader = Uploader(
+            plan=plan, reader=reader, registry=registry, report=silent, cancellation=cancellation, senders=4
+        )
         run_all(
             uploader.heavy_jobs(),
             executor=executor,

@@ -1,8 +1,9 @@
 """Carries out the blobs of a plan: uploads once, mounts elsewhere, and puts each image as soon as it is complete.
 
-From a file several workers read at once; from a stream one reads everything in order. What mostly waits for answers
-(small blobs, mounts, image manifests) is done besides by many, so that round trips do not add up. Either way a blob's
-last piece leaves only when its hash matches (`copy_verified`), so the destination never commits a damaged one.
+From a file several workers read at once; from a stream one at a time, in its order. More uploads are begun than send:
+while the registry opens one or ends another, a third has the line. What mostly waits for answers (small blobs, mounts,
+image manifests) is done besides by many, so that round trips do not add up. Either way a blob's last piece leaves only
+when its hash matches (`copy_verified`), so the destination never commits a damaged one.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.sending.reading_back import open_there
-from airgap_bundle.bundle.distant import Distant
+from airgap_bundle.bundle.distant import Distant, InParts, passes_over
 from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
 from airgap_bundle.transfer.reading import Nowhere
-from airgap_bundle.transfer.scheduler import LightJobs
+from airgap_bundle.transfer.scheduler import WAKE_SECONDS, LightJobs
+from airgap_bundle.transfer.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.bundle.reader import BundleReader
     from airgap_bundle.core.content import Digest, Source
     from airgap_bundle.registry.abilities import Registry
@@ -49,18 +52,21 @@ class Sent:
 
 @dataclass(kw_only=True, slots=True)
 class Uploader:
-    """The state of one execution of a plan."""
+    """The state of one execution of a plan. `senders` is how many large blobs may be on the line at once."""
 
     plan: PushPlan
     reader: BundleReader
     registry: Registry
     report: Reporter
     cancellation: Cancellation
+    senders: int
     sent: Sent = field(default_factory=Sent)
     light: LightJobs = field(init=False)
     """What mostly waits: to be done besides `heavy_jobs`. It grows while they run."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _probe: threading.Lock = field(default_factory=threading.Lock)
+    _line: threading.Semaphore = field(init=False)
+    _turns: Turns = field(init=False)
     _mounts: bool | None = None
     _waiting: dict[int, int] = field(default_factory=dict)
     _users: dict[Digest, Target | None] = field(default_factory=dict)
@@ -69,13 +75,16 @@ class Uploader:
     _missing: frozenset[tuple[str, Digest]] = frozenset()
 
     def __post_init__(self) -> None:
-        """Count for each image how many blobs it waits for."""
+        """Count for each image how many blobs it waits for. What is there already is no work for anybody."""
         self._missing = frozenset((name, move.digest) for move in self.plan.blobs for name in move.missing)
-        self.light = LightJobs(self._light_jobs() if self.reader.medium.seekable else ())
+        self.sent.blobs_present = sum(1 for move in self.plan.blobs if not move.missing)
+        self._line = threading.Semaphore(self.senders)
+        self._turns = Turns(cancellation=self.cancellation)
+        self.light = LightJobs(self._light_jobs())
         for target in self.plan.targets:
-            blobs = {blob.digest for blob in target.blobs}
-            self._waiting[id(target)] = len(blobs)
-            for digest in blobs:
+            lacking = {blob.digest for blob in target.blobs if (target.repository, blob.digest) in self._missing}
+            self._waiting[id(target)] = len(lacking)
+            for digest in lacking:
                 self._note_user(digest, target)
 
     def _note_user(self, digest: Digest, target: Target) -> None:
@@ -89,17 +98,26 @@ class Uploader:
         self._shared.setdefault((target.repository, digest), []).append(target)
 
     def heavy_jobs(self) -> Iterator[Callable[[memoryview], None]]:
-        """One job for each large blob that has to be sent. For a file."""
-        return (self._carrying(move) for move in self.plan.blobs if self._is_heavy(move))
+        """One job for each large blob of a file that has to be sent; for each blob of a stream, in its order."""
+        if self.reader.medium.seekable:
+            yield from (self._carrying(move, self._on_the_line) for move in self.plan.blobs if self._is_heavy(move))
+            return
+        moves = {move.digest: move for move in self.plan.blobs if move.missing}
+        for number, entry in enumerate(self.reader.inventory.blobs):
+            yield self._passing(number, entry, moves.get(entry.digest))
 
     def _light_jobs(self) -> Iterator[Callable[[memoryview], None]]:
-        """One job for each other blob, and one for each image that needs none."""
+        """One job for each image that waits for no blob, and one for each other blob that is missing somewhere.
+
+        Of a stream only for what it leaves out: that is there, and spreads from where it is.
+        """
         for target in self.plan.targets:
             if self._waiting[id(target)] == 0:
                 yield self._putting(target)
+        is_file, left_out = self.reader.medium.seekable, {entry.digest for entry in self.reader.inventory.assumed}
         for move in self.plan.blobs:
-            if not self._is_heavy(move):
-                yield self._carrying(move)
+            if move.missing and (not self._is_heavy(move) if is_file else move.digest in left_out):
+                yield self._carrying(move, self.reader.open_blob)
 
     def _is_heavy(self, move: BlobMove) -> bool:
         return move.size >= _LIGHT_BYTES and bool(move.missing) and not move.source
@@ -110,13 +128,26 @@ class Uploader:
 
         return job
 
-    def _carrying(self, move: BlobMove) -> Callable[[memoryview], None]:
+    def _carrying(
+        self, move: BlobMove, open_blob: Callable[[Digest], AbstractContextManager[Source]]
+    ) -> Callable[[memoryview], None]:
         def job(buffer: memoryview) -> None:
-            self.carry(move, buffer, lambda: self.reader.open_blob(move.digest))
+            self._carry(move, buffer, lambda: open_blob(move.digest))
 
         return job
 
-    def carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
+    @contextmanager
+    def _on_the_line(self, digest: Digest) -> Iterator[Source]:
+        """Read a blob of a file once the line is free for it, until its last byte has left."""
+        while not self._line.acquire(timeout=WAKE_SECONDS):
+            self.cancellation.check()
+        try:
+            with self.reader.open_blob(digest) as source:
+                yield source
+        finally:
+            self._line.release()
+
+    def _carry(self, move: BlobMove, buffer: memoryview, open_source: OpenSource) -> None:
         """Bring one blob to a repository that needs it; from there it spreads to the others as light jobs."""
         self.cancellation.check()
         source, missing = move.source, move.missing
@@ -124,11 +155,6 @@ class Uploader:
             source, missing = missing[0], missing[1:]
             self._upload(move, source, buffer, open_source)
             self._arrived(source, move.digest)
-        elif not missing:
-            with self._lock:
-                self.sent.blobs_present += 1
-        for repository in move.held:
-            self._arrived(repository, move.digest)
         for repository in missing:
             self.light.add(self._spreading(move, repository, source, open_source))
 
@@ -144,28 +170,30 @@ class Uploader:
 
         return job
 
-    def stream(self, buffer: memoryview) -> None:
-        """Read every blob of a stream in its order, checking all of them and sending what is missing."""
-        moves = {move.digest: move for move in self.plan.blobs}
-        for target in self.plan.targets:
-            if self._waiting[id(target)] == 0:
-                self.light.add(self._putting(target))
-        for entry in self.reader.inventory.assumed:
-            if entry.digest in moves:
-                # It does not come: it is there, and spreads from where it is.
-                self._carrying(moves[entry.digest])(buffer)
-        for entry in self.reader.inventory.blobs:
-            self.cancellation.check()
-            move = moves.get(entry.digest)
-            if move is not None:
-                self.carry(move, buffer, self._once(move, buffer))
-            elif self.reader.loaded(entry.digest) is None:
-                self._pass_by(entry.digest, entry.size, buffer)
+    def _passing(self, number: int, entry: BlobEntry, move: BlobMove | None) -> Callable[[memoryview], None]:
+        """Read a blob of a stream when its turn comes, check it, and send it where it is missing."""
 
-    def _pass_by(self, digest: Digest, size: int, buffer: memoryview) -> None:
-        """Read a blob of a stream that nobody needs: it is checked all the same, and the next one comes behind it."""
-        with self.reader.open_blob(digest) as source, self.reader.damage_of(digest):
-            copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
+        def job(buffer: memoryview) -> None:
+            if move is not None:
+                self._carry(move, buffer, self._once(number, move, buffer))
+            if not self._turns.is_over(number):
+                # Nobody needs it, or it got there in another way while we asked.
+                self._pass_by(number, entry.digest, entry.size, buffer)
+
+        return job
+
+    def check_end(self) -> None:
+        """The archive ends where it should. For that alone no further volume is asked for."""
+        medium = self.reader.medium
+        if not passes_over(medium) or (isinstance(medium, InParts) and medium.is_at_hand(self.reader.layout.end_at)):
+            self.reader.check_end()
+
+    def _pass_by(self, number: int, digest: Digest, size: int, buffer: memoryview) -> None:
+        """Read a blob of a stream for nobody: it is checked all the same, and the next one comes behind it."""
+        with self._turns.turn(number):
+            if self.reader.loaded(digest) is None:
+                with self.reader.open_blob(digest) as source, self.reader.damage_of(digest):
+                    copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
 
     def _mount(self, move: BlobMove, repository: str, source: str) -> bool:
         """Try a mount; the first answer decides whether this registry is asked for more."""
@@ -205,20 +233,19 @@ class Uploader:
             return open_source
         return lambda: open_there(self.registry, self.plan.destination, source, move.digest, move.size)
 
-    def _once(self, move: BlobMove, buffer: memoryview) -> OpenSource:
+    def _once(self, number: int, move: BlobMove, buffer: memoryview) -> OpenSource:
         """A blob of a stream can be read once; a small one is kept so that an upload can start anew.
 
-        What no repository lacks passes by, and so does a large one that some repository has: it is mounted from there,
-        or read from there.
+        A large one that some repository has passes by: it is mounted from there, or read from there.
         """
         document = self.reader.loaded(move.digest)
+        if document is not None or (move.source and move.size > len(buffer)):
+            self._pass_by(number, move.digest, move.size, buffer)
+        elif move.size <= len(buffer):
+            with self._turns.turn(number):
+                document = self.reader.read_blob(move.digest)
         if document is not None:
             return lambda: nullcontext(BytesSource(document))
-        if not move.missing or (move.source and move.size > len(buffer)):
-            self._pass_by(move.digest, move.size, buffer)
-        elif move.size <= len(buffer):
-            kept = self.reader.read_blob(move.digest)
-            return lambda: nullcontext(BytesSource(kept))
         opened = False
 
         @contextmanager
@@ -230,9 +257,10 @@ class Uploader:
                     f"the upload of {move.digest} to {self.plan.destination} broke off, and a stream cannot be rewound",
                     hint="send the bundle again; what the destination has is not uploaded twice",
                 )
-            opened = True
-            with self.reader.open_blob(move.digest) as source:
-                yield source
+            with self._turns.turn(number):
+                opened = True
+                with self.reader.open_blob(move.digest) as source:
+                    yield source
 
         return open_once
 
