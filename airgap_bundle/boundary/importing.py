@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airgap_bundle.registry.options import ClientOptions
     from airgap_bundle.transfer.access import Access
     from airgap_bundle.transfer.paths import PathMap
-    from airgap_bundle.trust.decision import Overrides
+    from airgap_bundle.trust.overrides import Overrides
     from airgap_bundle.trust.policy_model import Policy
 
 # Reading, hashing and sending overlap: more than the cores, as some always wait for the disk or the network.

@@ -18,6 +18,13 @@ ReceiptName = Annotated[str, typer.Argument(metavar="RECEIPT", help="The id of a
 OneDest = Annotated[
     str, typer.Option("--dest", metavar="DEST", help="Which destination, where there are several.", show_default=False)
 ]
+AllowExpired = Annotated[
+    str | None,
+    typer.Option("--allow-expired", metavar="BUNDLE_ID", help="Move tags although the bundle has expired meanwhile."),
+]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; kept in receipt and audit trail.", show_default=False)
+]
 
 
 class AuditFormat(StrEnum):
@@ -66,6 +73,8 @@ def _publish(
         list[Path] | None,
         typer.Option("--approval", metavar="FILE", help="A signature over the file of the held receipt; repeatable."),
     ] = None,
+    allow_expired: AllowExpired = None,
+    reason: Reason = "",
     policy: options.PolicyFile = None,
     state: options.StateDirectory = None,
     dry_run: options.DryRun = False,
@@ -80,7 +89,9 @@ def _publish(
     from airgap_bundle.boundary.inside import open_inside
     from airgap_bundle.boundary.lifecycle.publish import plan_publish
     from airgap_bundle.cli import inside_requests, inside_text
+    from airgap_bundle.cli.requests import read_overrides
 
+    overrides = read_overrides(None, allow_expired, reason)
     request = inside_requests.inside_request(
         "publish",
         report=terminal.report,
@@ -93,7 +104,7 @@ def _publish(
         sign_receipt=sign_receipt,
     )
     with open_inside(request, terminal.report) as inside:
-        planned = plan_publish(inside, receipt, evidence=evidence or (), approvals=approval or ())
+        planned = plan_publish(inside, receipt, evidence=evidence or (), approvals=approval or (), overrides=overrides)
         if dry_run:
             inside_text.show_publish_plan(planned, terminal)
         else:
@@ -152,6 +163,8 @@ def _promote(
         str, typer.Argument(metavar="FROM", help="The registry that the receipt is of, as status names it.")
     ],
     dest: Annotated[str, typer.Argument(metavar="TO", help="Where its images go: HOST[:PORT][/PATH] or dir:PATH.")],
+    allow_expired: AllowExpired = None,
+    reason: Reason = "",
     policy: options.PolicyFile = None,
     state: options.StateDirectory = None,
     dry_run: options.DryRun = False,
@@ -167,7 +180,9 @@ def _promote(
     from airgap_bundle.boundary.inside import open_inside
     from airgap_bundle.boundary.lifecycle.promote import plan_promote
     from airgap_bundle.cli import inside_requests, inside_text
+    from airgap_bundle.cli.requests import read_overrides
 
+    overrides = read_overrides(None, allow_expired, reason)
     request = inside_requests.inside_request(
         "promote",
         report=terminal.report,
@@ -181,7 +196,7 @@ def _promote(
     )
     places = Destination.parse(source), Destination.parse(dest)
     with open_inside(request, terminal.report) as inside:
-        planned = plan_promote(inside, receipt, *places)
+        planned = plan_promote(inside, receipt, *places, overrides=overrides)
         if dry_run:
             inside_text.show_promote_plan(planned, terminal)
         else:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.lifecycle.reconcile import Drifted, DriftReport
     from airgap_bundle.boundary.lifecycle.rollback import RolledBack
     from airgap_bundle.boundary.lifecycle.rollback_plan import RollbackPlan, TagBack
-    from airgap_bundle.boundary.receipts.receipt import Receipt
+    from airgap_bundle.boundary.receipts.receipt import Override, Receipt
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.transfer.plan import TagMove
 
@@ -55,6 +55,7 @@ def show_published(planned: Publish, receipt: Receipt, terminal: Terminal) -> No
                     {"signer": one.signer, "roles": list(one.roles)}
                     for one in (publication.approvals if publication else ())
                 ],
+                "overrides": _override_records(planned.overrides),
             }
         )
         return
@@ -64,7 +65,15 @@ def show_published(planned: Publish, receipt: Receipt, terminal: Terminal) -> No
     terminal.show(
         f"Published {receipt.product} {receipt.version} in {receipt.destination}: {count_text(moved, 'tag')} moved"
     )
-    terminal.show(pairs(receipt_facts(receipt), width=terminal.width))
+    terminal.show(pairs([*receipt_facts(receipt), *_override_facts(planned.overrides, "  ")], width=terminal.width))
+
+
+def _override_records(overrides: Iterable[Override]) -> list[dict[str, str]]:
+    return [{"option": one.option, "reason": one.reason} for one in overrides]
+
+
+def _override_facts(overrides: Iterable[Override], margin: str = "") -> list[tuple[str, str]]:
+    return [(f"{margin}overridden", f"--{one.option}: {one.reason}") for one in overrides]
 
 
 def show_rollback_plan(plan: RollbackPlan, terminal: Terminal) -> int:
@@ -166,7 +175,9 @@ def show_promoted(done: Promoted, terminal: Terminal) -> None:
             "present": totals.blobs_present,
             "bytesSent": totals.bytes_sent,
         }
-        terminal.emit({"version": 1, **receipt_record(receipt), "tagsMoved": done.tags_moved, "blobs": record})
+        lifted = _override_records(done.overrides)
+        moved = {"tagsMoved": done.tags_moved, "blobs": record, "overrides": lifted}
+        terminal.emit({"version": 1, **receipt_record(receipt), **moved})
         return
     terminal.show(f"Promoted {receipt.product} {receipt.version} to {receipt.destination}")
     blobs = (
@@ -177,6 +188,7 @@ def show_promoted(done: Promoted, terminal: Terminal) -> None:
         ("blobs", blobs),
         ("tags", f"{count_text(done.tags_moved, 'tag')} moved"),
         ("receipt", receipt.id),
+        *_override_facts(done.overrides),
     ]
     terminal.show(pairs(facts, width=terminal.width))
 

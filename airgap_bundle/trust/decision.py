@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.errors import TrustError, UsageError
+from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.text import count_text
 from airgap_bundle.trust import freshness
-from airgap_bundle.trust.freshness import History, InventoryClaims, Lifted, Stale
+from airgap_bundle.trust.freshness import History, InventoryClaims, Stale
+from airgap_bundle.trust.overrides import Overrides, OverrideUsed, check_needless, lift
 from airgap_bundle.trust.policy_model import Method, Policy, Product
 from airgap_bundle.trust.roles import fill_roles
 from airgap_bundle.trust.signatures import CountedSignature, SignatureVerdict, UncountedSignature, check_signatures
@@ -59,39 +60,6 @@ class Step:
     title: str
     outcome: Outcome
     detail: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overrides:
-    """What the person at the command asked to set aside, by bundle id, and why. Options only, never the environment."""
-
-    allow_older: Digest | None = None
-    allow_expired: Digest | None = None
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        """An override without a reason is none."""
-        asked = self.allow_older is not None or self.allow_expired is not None
-        if asked and not self.reason.strip():
-            raise UsageError(
-                "AB-TRUST-OVERRIDE-REASON",
-                "--allow-older and --allow-expired need a --reason, which is kept in receipt and audit",
-            )
-
-    def get(self, option: Lifted) -> Digest | None:
-        """The bundle that an option names."""
-        return self.allow_older if option is Lifted.OLDER else self.allow_expired
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OverrideUsed:
-    """A refusal that was lifted: by which option, what it lifted, which role allowed it through whom, and why."""
-
-    option: Lifted
-    code: str
-    role: str
-    signers: tuple[str, ...]
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,7 +141,7 @@ def decide(
     _settle(expiry, _expiry_detail(claims, product), "expiry", policy, product, verdict, asked, evidence)
     rollback = freshness.find_rollback(claims, history)
     _settle(rollback, _sequence_detail(claims, history), "sequence", policy, product, verdict, asked, evidence)
-    _check_needless(asked, claims)
+    check_needless(asked, claims.bundle_id)
     return Decision(
         product=claims.name,
         bundle_id=claims.bundle_id,
@@ -271,47 +239,14 @@ def _settle(
     asked: Overrides,
     evidence: _Evidence,
 ) -> None:
-    """Pass, or refuse, or let an override lift the refusal.
-
-    An override counts if it names this bundle, if the product's entry has `overrides`, and if the people who signed
-    this bundle fill one of those roles: then it is one of them, and not the person at the command, who vouches.
-    """
+    """Pass, or refuse, or let an override of those who signed this bundle lift the refusal."""
     if stale is None:
         evidence.add(FRESHNESS, title, detail)
         return
-    wanted = asked.get(stale.option)
-    if wanted != verdict.bundle_id:
-        raise stale.error()
-    for name in product.overrides:
-        role = policy.roles[name]
-        people = tuple(person for person in verdict.signers if person in role.signers)
-        if len(people) >= role.threshold:
-            used = OverrideUsed(option=stale.option, code=stale.code, role=name, signers=people, reason=asked.reason)
-            evidence.overrides.append(used)
-            said = f"{stale.message}; lifted by --{stale.option.value} under the role {name} ({', '.join(people)})"
-            evidence.add(FRESHNESS, title, said, Outcome.OVERRIDDEN)
-            return
-    if not product.overrides:
-        reason = f"the policy's product {product.name!r} allows no overrides"
-    else:
-        reason = f"nobody of the role {' or '.join(product.overrides)} has signed this bundle"
-    raise TrustError(
-        "AB-TRUST-OVERRIDE",
-        f"{stale.message}, and --{stale.option.value} does not help: {reason}",
-        hint="ask for a newer bundle, or for a signature by somebody of that role",
-    )
-
-
-def _check_needless(asked: Overrides, claims: InventoryClaims) -> None:
-    """An override for another bundle is a mistake of whoever typed it; say so rather than ignore it."""
-    for option in Lifted:
-        wanted = asked.get(option)
-        if wanted is not None and wanted != claims.bundle_id:
-            raise TrustError(
-                "AB-TRUST-OVERRIDE",
-                f"--{option.value} names {wanted}, but this bundle is {claims.bundle_id}",
-                hint="give the id of the bundle at hand, or leave the option out",
-            )
+    used = lift(stale, policy, product, verdict.signers, verdict.bundle_id, asked)
+    evidence.overrides.append(used)
+    said = f"{stale.message}; lifted by --{stale.option.value} under the role {used.role} ({', '.join(used.signers)})"
+    evidence.add(FRESHNESS, title, said, Outcome.OVERRIDDEN)
 
 
 def _expiry_detail(claims: InventoryClaims, product: Product) -> str:

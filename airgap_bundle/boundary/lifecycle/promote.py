@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.inside import Inside
-    from airgap_bundle.boundary.receipts.receipt import Receipt
+    from airgap_bundle.boundary.receipts.receipt import Override, Receipt
     from airgap_bundle.registry.abilities import Registry
     from airgap_bundle.transfer.plan import PushPlan
+    from airgap_bundle.trust.overrides import Overrides
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +45,7 @@ class Promoted:
 
     receipt: Receipt
     tags_moved: int
+    overrides: tuple[Override, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,8 @@ class Promote:
     registry: Registry
     place: Destination
     plan: PushPlan
+    overrides: tuple[Override, ...] = ()
+    """What was set aside for it: the bundle has expired since it was accepted in the first registry."""
 
     def run(self) -> Promoted:
         """Bring everything over.
@@ -71,7 +75,8 @@ class Promote:
         started = inside.now()
         # 1.
         ledger.policies.enrol(destination, inside.policy, at=started)
-        inside.note("begun", self.receipt, destination)
+        lifted = {one.option: one.reason for one in self.overrides}
+        inside.note("begun", self.receipt, destination, **lifted)
         begun = inside.begin(self.receipt, destination)
         with inside.stopping(self.receipt, destination, begun):
             # 2.
@@ -104,7 +109,7 @@ class Promote:
         )
         receipt = ledger.finish(begun, self._account(plan, totals, started))
         inside.keep(receipt, self.registry, self.place.prefix)
-        return Promoted(receipt=receipt, tags_moved=moved)
+        return Promoted(receipt=receipt, tags_moved=moved, overrides=self.overrides)
 
     def _from_repository(self, repository: str) -> str:
         return join_repository(self.source_place.prefix, below(self.place.prefix, repository))
@@ -123,6 +128,7 @@ class Promote:
             content=content_of(plan, self.place.prefix),
             audit=inside.audit.head(),
             totals=totals,
+            overrides=tuple(dict.fromkeys((*self.receipt.overrides, *self.overrides))),
             promotion=Promotion(
                 destination=self.receipt.destination,
                 receipt=self.receipt.id,
@@ -132,11 +138,19 @@ class Promote:
         return following(receipt, current)
 
 
-def plan_promote(inside: Inside, named: str, source_place: Destination, place: Destination) -> Promote:
+def plan_promote(
+    inside: Inside,
+    named: str,
+    source_place: Destination,
+    place: Destination,
+    *,
+    overrides: Overrides | None = None,
+) -> Promote:
     """Find out that what a receipt names may and can be brought over, and what that does. Changes nothing.
 
     1. The receipt is complete, of FROM, and TO is another place.
-    2. The policy that binds TO lets it in: signatures, hold, repositories, audience, freshness there.
+    2. The policy that binds TO lets it in: signatures, hold, repositories, audience, freshness there, of which only
+       `overrides` set expiry aside.
     3. FROM still holds all of it.
     4. What TO holds already, and what its tags name.
     """
@@ -152,7 +166,7 @@ def plan_promote(inside: Inside, named: str, source_place: Destination, place: D
         kept = read_receipts(registry, place.prefix, receipt.product)
         ledger.policies.check(str(place), inside.policy, kept)
         history = ledger.history(receipt.product, str(place), inside.policy.revoked_bundles, in_destination=kept)
-        check_promotion(inside.policy, receipt, history, inside.now())
+        lifted = check_promotion(inside.policy, receipt, history, inside.now(), overrides)
     # 3.
     source = inside.open(source_place)
     recall = inside.recall(source)
@@ -174,6 +188,7 @@ def plan_promote(inside: Inside, named: str, source_place: Destination, place: D
         registry=registry,
         place=place,
         plan=plan,
+        overrides=lifted,
     )
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.audit.redaction import without_secrets
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.judging.release import check_release
+from airgap_bundle.boundary.judging.release import Released, check_release
 from airgap_bundle.boundary.ledger.values import TagMove as Noted
 from airgap_bundle.boundary.receipts.documents import dump_receipt
 from airgap_bundle.boundary.receipts.making import below
 from airgap_bundle.boundary.receipts.named import find_receipt
-from airgap_bundle.boundary.receipts.receipt import Evidence, Outcome, Publication, SignedBy
+from airgap_bundle.boundary.receipts.receipt import Evidence, Outcome, Publication
 from airgap_bundle.boundary.receipts.succession import following
 from airgap_bundle.boundary.sending.tagging import move_tags
 from airgap_bundle.core.content import Digest
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.inside import Inside
     from airgap_bundle.boundary.lifecycle.recall import Recall
-    from airgap_bundle.boundary.receipts.receipt import Receipt, ReceiptItem
+    from airgap_bundle.boundary.receipts.receipt import Override, Receipt, ReceiptItem, SignedBy
     from airgap_bundle.registry.abilities import Registry
+    from airgap_bundle.trust.overrides import Overrides
     from airgap_bundle.trust.policy_model import Policy
 
 _READ_BYTES = 1024 * 1024
@@ -54,6 +55,8 @@ class Publish:
     recall: Recall
     evidence: tuple[Evidence, ...]
     approvals: tuple[SignedBy, ...]
+    overrides: tuple[Override, ...] = ()
+    """What was set aside for it: the bundle has expired since."""
 
     @property
     def is_done(self) -> bool:
@@ -78,6 +81,7 @@ class Publish:
             self.receipt,
             evidence=", ".join(f"{one.name} {one.digest}" for one in self.evidence),
             approvals=", ".join(one.signer for one in self.approvals),
+            **{one.option: one.reason for one in self.overrides},
         )
         begun = inside.begin(self.receipt)
         with inside.stopping(self.receipt, begun=begun):
@@ -119,6 +123,7 @@ class Publish:
             held=False,
             items=tuple(item(one) for one in self.receipt.items),
             audit=self.inside.audit.head(),
+            overrides=tuple(dict.fromkeys((*self.receipt.overrides, *self.overrides))),
             publication=Publication(
                 at=self.inside.now(),
                 held=Digest.of(dump_receipt(self.receipt)),
@@ -129,11 +134,19 @@ class Publish:
         return following(published, current)
 
 
-def plan_publish(inside: Inside, named: str, *, evidence: Sequence[Path], approvals: Sequence[Path]) -> Publish:
+def plan_publish(
+    inside: Inside,
+    named: str,
+    *,
+    evidence: Sequence[Path],
+    approvals: Sequence[Path],
+    overrides: Overrides | None = None,
+) -> Publish:
     """Find out that held images may get their tags, and which. Changes nothing.
 
     1. The receipt, and the files that were given.
-    2. The policy: the one that binds the destination; approvals over the receipt; waiting time; nothing newer is there.
+    2. The policy: the one that binds the destination; approvals over the receipt; its expiry, which only `overrides`
+       set aside; waiting time; nothing newer is there.
     3. Everything is there: documents and blobs. What the tags name now.
     """
     ledger = inside.ledger
@@ -144,13 +157,13 @@ def plan_publish(inside: Inside, named: str, *, evidence: Sequence[Path], approv
         # Whoever held the lock may have published it meanwhile.
         receipt = ledger.get(receipt.id) or receipt
     files = tuple(_evidence(path) for path in evidence)
-    signed: tuple[SignedBy, ...] = ()
+    released = Released(approvals=())
     # 2.
     if receipt.held:
         with inside.refusals(receipt.product, receipt.bundle_id, receipt.destination):
             ledger.policies.check(receipt.destination, inside.policy)
             counted = _approvals(inside, receipt, approvals)
-            signed = check_release(inside.policy, receipt, counted, inside.now())
+            released = check_release(inside.policy, receipt, counted, inside.now(), overrides)
             _check_newest(ledger.current(receipt.product, receipt.destination), receipt)
     elif receipt.publication is None:
         raise UsageError(
@@ -190,7 +203,8 @@ def plan_publish(inside: Inside, named: str, *, evidence: Sequence[Path], approv
         tags=tags,
         recall=recall,
         evidence=files,
-        approvals=signed,
+        approvals=released.approvals,
+        overrides=released.overrides,
     )
 
 
