@@ -121,7 +121,7 @@ def test_each_stick_is_filled_and_read_back_before_the_next_one_is_asked_for(tri
     assert len({(stick / "acme.tar.volumes.json").read_bytes() for stick in slot.sticks}) == 1
     for stick in slot.sticks:
         subprocess.run(["sha256sum", "--check", "--strict", "acme.tar.sha256"], cwd=stick, check=True)
-    assert all(len(line) < 140 for line in without_control(said))
+    assert all(len(line.replace(str(slot.place), "slot")) < 100 for line in without_control(said))
     trip.pushed(slot.sticks[0], "", "--media", slot.sticks[1], "--media", slot.sticks[2])
 
 

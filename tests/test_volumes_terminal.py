@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import pytest
 from support.images import single_image
 from support.pseudoterminal import converse, without_control
 from support.trip import Trip, command_line, make_trip
+
+from airgap_bundle.core import strictjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,3 +105,58 @@ def test_a_terminal_that_is_closed_ends_it(trip: Trip) -> None:
     status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), lambda _: "\x04")
     assert (status, "AB-HOST-TERMINAL" in said) == (6, True), said
     assert trip.inner_tags() == {}
+
+
+@pytest.fixture
+def interrupted(trip: Trip) -> Trip:
+    """An import of five volumes that was given up when the last of them was asked for."""
+    image = single_image("big", base="big", size=500_000, layers=8)
+    trip.manifest_of_images(*trip.put({("acme/big", "1.0"): image}), version="2.0.0")
+    shutil.rmtree(trip.path / "drawer")
+    (trip.path / "drawer").mkdir()
+    trip.build("drawer/acme.tar", "--volume-size", "1200kB", "--relock")
+    status, said, asked = import_again(trip, until=5)
+    assert (status, asked, trip.inner_tags()) == (6, [2, 3, 4, 5], {}), said
+    return trip
+
+
+def import_again(trip: Trip, *, until: int = 0) -> tuple[int, str, list[int]]:
+    """Import from the first volume on; status, what was said, and which volumes were asked for."""
+    slot, asked = trip.path / "slot", []
+    put(trip, 1, slot)
+
+    def answer(question: str) -> str:
+        asked.append(int(question.rsplit("acme.tar.", maxsplit=1)[-1][:3]))
+        put(trip, asked[-1], slot)
+        return "\x04" if asked[-1] == until else ""
+
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), answer)
+    return status, " ".join(said.split()), asked
+
+
+def test_the_next_run_asks_only_for_volumes_with_something_that_the_destination_lacks(interrupted: Trip) -> None:
+    status, said, asked = import_again(interrupted)
+    # The layer that was on the way when the terminal was closed begins in the volume before the last.
+    assert (status, asked) == (0, [4, 5]), said
+    assert "acme.tar.002 to .003 are not needed" in said
+    assert interrupted.inner_tags() != {}
+    status, said, asked = import_again(interrupted)
+    assert (status, asked) == (0, []), said
+
+
+def test_without_a_table_nobody_knows_which_volumes_could_be_left_out(interrupted: Trip) -> None:
+    (interrupted.path / "drawer" / "acme.tar.volumes.json").write_text("{}")
+    status, said, asked = import_again(interrupted)
+    assert (status, asked) == (0, [2, 3, 4, 5]), said
+
+
+def test_a_table_that_lies_about_lengths_moves_no_tag(interrupted: Trip) -> None:
+    file = interrupted.path / "drawer" / "acme.tar.volumes.json"
+    table = json.loads(file.read_text())
+    table["volumes"][2]["size"] -= 512
+    table["volumes"][3]["size"] += 512
+    file.write_bytes(strictjson.canonical(table))
+    status, said, asked = import_again(interrupted)
+    # It complains about the good volume, which is insisted on: then the inventory says no.
+    assert (status, asked) == (4, [4, 4]), said
+    assert interrupted.inner_tags() == {}

@@ -363,7 +363,7 @@ class Push:
             light=uploader.light,
             light_workers=self.askers - begun,
         )
-        reader.check_end()
+        uploader.check_end()
         if is_work:
             self.report(PhaseFinished(title="Sending"))
         return uploader.sent

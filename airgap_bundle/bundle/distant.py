@@ -49,6 +49,11 @@ def passes_over(medium: Medium) -> bool:
     return isinstance(medium, InParts) and medium.can_pass_over
 
 
+def is_within_reach(medium: Medium, offset: int) -> bool:
+    """Whether nobody has to fetch another part of the medium to read what stands there."""
+    return not passes_over(medium) or (isinstance(medium, InParts) and medium.is_at_hand(offset))
+
+
 def expect_blobs(reader: BundleReader, digests: Iterable[Digest]) -> None:
     """Tell a medium far away which blobs will be read, and that the end of the archive will be; others need no word."""
     medium, layout = reader.medium, reader.layout

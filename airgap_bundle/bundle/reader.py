@@ -257,6 +257,10 @@ class BundleReader:
         """Whether some of what is to be kept has not passed yet."""
         return len(self._kept) < len(self._wanted)
 
+    def is_wanted(self, digest: Digest) -> bool:
+        """Whether a blob is to be kept."""
+        return digest in self._wanted
+
     def kept(self, digest: Digest) -> bytes | None:
         """The bytes of a blob that was to be kept, as they passed; None where it has not. Nobody has compared them."""
         raw = self._kept.get(digest)

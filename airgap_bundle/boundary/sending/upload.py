@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.sending.reading_back import open_there
-from airgap_bundle.bundle.distant import Distant, InParts, passes_over
+from airgap_bundle.bundle.distant import Distant, is_within_reach, passes_over
 from airgap_bundle.core.content import BytesSource, copy_verified
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
@@ -184,14 +184,20 @@ class Uploader:
 
     def check_end(self) -> None:
         """The archive ends where it should. For that alone no further volume is asked for."""
-        medium = self.reader.medium
-        if not passes_over(medium) or (isinstance(medium, InParts) and medium.is_at_hand(self.reader.layout.end_at)):
+        if is_within_reach(self.reader.medium, self.reader.layout.end_at):
             self.reader.check_end()
+
+    def _is_left_out(self, digest: Digest) -> bool:
+        """Whether a blob that nobody lacks is not read: of volumes that come one after another, as of a file.
+
+        Each volume costs somebody a walk.
+        """
+        return passes_over(self.reader.medium) and not self.reader.is_wanted(digest)
 
     def _pass_by(self, number: int, digest: Digest, size: int, buffer: memoryview) -> None:
         """Read a blob of a stream for nobody: it is checked all the same, and the next one comes behind it."""
         with self._turns.turn(number):
-            if self.reader.loaded(digest) is None:
+            if self.reader.loaded(digest) is None and not self._is_left_out(digest):
                 with self.reader.open_blob(digest) as source, self.reader.damage_of(digest):
                     copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
 
@@ -236,10 +242,12 @@ class Uploader:
     def _once(self, number: int, move: BlobMove, buffer: memoryview) -> OpenSource:
         """A blob of a stream can be read once; a small one is kept so that an upload can start anew.
 
-        A large one that some repository has passes by: it is mounted from there, or read from there.
+        A large one that some repository has passes by: it is mounted from there, or read from there. So does any where
+        somebody would have to fetch its volume.
         """
         document = self.reader.loaded(move.digest)
-        if document is not None or (move.source and move.size > len(buffer)):
+        is_dear = move.size > len(buffer) or passes_over(self.reader.medium)
+        if document is not None or (move.source and is_dear):
             self._pass_by(number, move.digest, move.size, buffer)
         elif move.size <= len(buffer):
             with self._turns.turn(number):

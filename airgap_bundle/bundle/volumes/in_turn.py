@@ -1,16 +1,20 @@
 """Volumes that are not in reach together: one stick after another, read from front to end as a stream is.
 
 Each is opened when it is due and closed as soon as it was read, so that its medium can be taken out. Nothing is copied.
+Where a table says how long each is, those that nobody reads from are passed over: a person need not fetch them.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.volumes.complaints import shrunk, somewhere_in
 from airgap_bundle.bundle.volumes.diagnosis import Suspicion
+from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.bundle.volumes.witnesses import Part
 from airgap_bundle.core.errors import AirgapError, BundleError, HostError
 from airgap_bundle.core.report import Remark, Severity
@@ -40,6 +44,7 @@ class InTurnMedium:
         self._number = 0
         self._file: FileMedium | None = None
         self._start = 0
+        self._next_start = 0
         self._position = 0
         self._total_bytes: int | None = None
         self._bundle_id: Digest | None = None
@@ -51,8 +56,19 @@ class InTurnMedium:
         """What the signed inventory says: no volume is asked for behind the end."""
         self._total_bytes, self._bundle_id = total_bytes, bundle_id
 
+    @property
+    def can_pass_over(self) -> bool:
+        """Whether bytes further on can be read without those before them: it is known in which volume they are."""
+        return bool(self._lengths())
+
+    def is_at_hand(self, offset: int) -> bool:
+        """Whether no other volume has to be fetched to read what stands there."""
+        return self._file is not None and self._start <= offset < self._start + (self._file.size or 0)
+
     def read_at(self, offset: int, buffer: memoryview) -> int:
-        """The next bytes; `offset` says where the caller believes to be. Asks for the next volume where one ends."""
+        """What stands at `offset`: the next bytes, or some further on. Asks for the volume where it is not there."""
+        if offset > self._position and self.can_pass_over:
+            self._pass_to(offset)
         if offset != self._position:
             raise BundleError(
                 "AB-BUNDLE-ORDER",
@@ -83,6 +99,30 @@ class InTurnMedium:
     def close(self) -> None:
         """Let go of the volume that is open."""
         self._close_file()
+
+    def _lengths(self) -> list[int]:
+        """How long each volume is, by a table of this very bundle that agrees with the inventory; empty without one.
+
+        Nobody signed it. Where it lies, headers are not where they should be, or digests do not fit.
+        """
+        for table in self._tables.values():
+            if table.bundle_id == self._bundle_id and table.total_bytes == self._total_bytes:
+                return [entry.size for entry in table.entries]
+        return []
+
+    def _pass_to(self, offset: int) -> None:
+        """Go on at `offset`, in the volume that is open or in a later one."""
+        if not self.is_at_hand(offset):
+            self._close_file()
+            ends = list(accumulate(self._lengths()))
+            index = bisect_right(ends, offset)
+            passed = range(self._number + 1, index + 1)
+            if passed:
+                first, last = volume_name(self.name, passed[0]), f" to .{passed[-1]:03d}" if len(passed) > 1 else ""
+                message = f"{first}{last} {'is' if len(passed) == 1 else 'are'} not needed: nothing in there is lacking"
+                self._places.supply.report(Remark(severity=Severity.NOTE, message=message))
+            self._number, self._next_start = index, ends[index - 1] if index else 0
+        self._position = offset
 
     def _read(self, file: FileMedium, buffer: memoryview) -> int | None:
         """None where the medium failed and the volume was put in again."""
@@ -120,8 +160,9 @@ class InTurnMedium:
             why = complaint.message
         self._file, self._number = file, number
         if not returned:
-            self._start, self._returns = self._position, 0
-            self._seen.append((file.name, self._start, self._start + (file.size or 0)))
+            self._start, self._returns = self._next_start, 0
+            self._next_start = self._start + (file.size or 0)
+            self._seen.append((file.name, self._start, self._next_start))
 
     def _check_count(self, number: int) -> None:
         """Where the last volume that the table names has passed, no other is asked for."""
@@ -149,7 +190,7 @@ class InTurnMedium:
         part = Part(
             number=number,
             name=file.name,
-            start=self._position,
+            start=self._next_start,
             size=file.size or 0,
             place=path.parent,
             read_at=file.read_at,
