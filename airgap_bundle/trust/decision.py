@@ -170,11 +170,9 @@ def _report_signatures(verdict: SignatureVerdict, evidence: _Evidence) -> None:
 def _check_product(policy: Policy, claims: InventoryClaims, evidence: _Evidence) -> Product:
     product = policy.product(claims.name)
     if product is None:
-        raise TrustError(
-            "AB-TRUST-PRODUCT",
-            f"the policy has no entry for the product {claims.name}",
-            hint=f"known there: {', '.join(policy.products) or 'none'}",
-        )
+        known = f"known there: {', '.join(policy.products) or 'none'}"
+        message = f"the policy has no entry for the product {claims.name}"
+        raise _unless_for_others(policy, claims, "AB-TRUST-PRODUCT", message, known)
     evidence.add(POLICY, "product", f"{claims.name} is judged by the entry {product.name!r}")
     return product
 
@@ -205,14 +203,25 @@ def _check_repositories(policy: Policy, claims: InventoryClaims, evidence: _Evid
     if refused:
         shown = ", ".join(path for path, _ in refused[:_SHOWN_REPOSITORIES])
         rest = f" and {len(refused) - _SHOWN_REPOSITORIES} more" if len(refused) > _SHOWN_REPOSITORIES else ""
-        raise TrustError(
+        message = f"{claims.name} may not write to {shown}{rest}: {refused[0][1]}"
+        raise _unless_for_others(
+            policy,
+            claims,
             "AB-TRUST-REPOSITORY",
-            f"{claims.name} may not write to {shown}{rest}: {refused[0][1]}",
-            hint="if it should, add a pattern to `repositories` of the product in the policy",
+            message,
+            "if it should, add a pattern to `repositories` of the product in the policy",
         )
     evidence.add(
         POLICY, "repositories", f"{count_text(len(claims.repositories), 'repository', 'repositories')} allowed"
     )
+
+
+def _unless_for_others(policy: Policy, claims: InventoryClaims, code: str, message: str, hint: str) -> TrustError:
+    """A refusal of check 4, whose hint says what the policy may lack; of a bundle for others it lacks nothing."""
+    stranger = freshness.find_stranger(policy.audience, claims)
+    if stranger is None:
+        return TrustError(code, message, hint=hint)
+    return TrustError(code, f"{message}; besides, {stranger.message}", hint=stranger.hint)
 
 
 def _check_revoked(policy: Policy, claims: InventoryClaims, verdict: SignatureVerdict, evidence: _Evidence) -> None:

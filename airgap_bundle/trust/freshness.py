@@ -140,20 +140,30 @@ def check_audience(audience: str, claims: InventoryClaims) -> str:
     """What to report. `TrustError` if the bundle is meant for others, or for somebody and the policy says not who."""
     if not claims.audience:
         return "the bundle is for everybody"
+    if (stranger := find_stranger(audience, claims)) is not None:
+        raise stranger
+    return f"the bundle is for {audience}"
+
+
+def find_stranger(audience: str, claims: InventoryClaims) -> TrustError | None:
+    """The refusal of a bundle that is meant for others; None where it is for everybody or for us.
+
+    Asked by earlier checks too: what is not for us must not be met with advice on how to let it in.
+    """
+    if not claims.audience or audience in claims.audience:
+        return None
     names = ", ".join(claims.audience)
     if not audience:
-        raise TrustError(
+        return TrustError(
             "AB-TRUST-AUDIENCE",
             f"the bundle is meant for {names}, and the policy does not say who is here",
-            hint="set `audience` in the policy to the name of this boundary",
+            hint="ask for a bundle made for this boundary; only if it is one of those, set `audience` in the policy",
         )
-    if audience not in claims.audience:
-        raise TrustError(
-            "AB-TRUST-AUDIENCE",
-            f"the bundle is meant for {names}, and here is {audience}",
-            hint="ask for a bundle that is made for this boundary",
-        )
-    return f"the bundle is for {audience}"
+    return TrustError(
+        "AB-TRUST-AUDIENCE",
+        f"the bundle is meant for {names}, and here is {audience}",
+        hint="ask for a bundle that is made for this boundary",
+    )
 
 
 def check_clock(claims: InventoryClaims, history: History, now: datetime) -> str:

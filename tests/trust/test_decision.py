@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -507,3 +508,29 @@ def test_a_revoked_key_in_its_own_home_is_refused_by_the_decision() -> None:
         policy = parse_policy(policy_text(signer_text("x", key, home.public_key(key)), ""), "policy.yaml")
         code = code_of(check_signatures, policy, INVENTORY, [(f"openpgp-{key}.sig", signature)], NOW)
         assert code == "AB-TRUST-REVOKED-KEY"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"repositories": ("quay.io/other/app",)}, "AB-TRUST-REPOSITORY"),
+        ({"name": "theirs", "repositories": ()}, "AB-TRUST-PRODUCT"),
+    ],
+)
+def test_a_bundle_for_others_is_never_met_with_advice_to_extend_the_policy(
+    signers: str, judge: Callable[..., Decision], changes: dict[str, Any], code: str
+) -> None:
+    rest = re.sub(r'  "\*": .*\n', "", REST)
+    here, nowhere = (
+        parse_policy(policy_text(signers, text), "policy.yaml")
+        for text in (rest, rest.replace("audience: site-a\n", ""))
+    )
+    for policy, expected in ((here, "and here is site-a"), (nowhere, "does not say who is here")):
+        with pytest.raises(TrustError, match=expected) as caught:
+            judge(policy=policy, audience=("site-b",), **changes)
+        assert (caught.value.code, "meant for site-b" in caught.value.message) == (code, True)
+        assert caught.value.hint.startswith("ask for a bundle")
+        assert "repositories" not in caught.value.hint
+    with pytest.raises(TrustError) as caught:
+        judge(policy=here, **changes)
+    assert (caught.value.code, "meant for" in caught.value.message) == (code, False)
