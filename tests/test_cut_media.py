@@ -12,7 +12,7 @@ from support.images import single_image
 from support.pseudoterminal import converse, without_control
 from support.trip import Trip, command_line, make_trip, run
 
-from airgap_bundle.bundle.volumes import supply
+from airgap_bundle.bundle.volumes import sources
 from airgap_bundle.bundle.volumes.cutter import Placed, read_back
 from airgap_bundle.bundle.volumes.table import VolumeHash
 from airgap_bundle.core.errors import HostError
@@ -99,8 +99,8 @@ def cut(trip: Trip, slot: Slot, *options: object) -> list[object]:
 
 def quick(monkeypatch: pytest.MonkeyPatch, action: Callable[[], Any]) -> None:
     """Instead of sleeping between two looks, something is done."""
-    defaults = {**(supply.MediaSupply.__init__.__kwdefaults__ or {}), "sleep": lambda _: action()}
-    monkeypatch.setattr(supply.MediaSupply.__init__, "__kwdefaults__", defaults)
+    defaults = {**(sources.MediaSupply.__init__.__kwdefaults__ or {}), "sleep": lambda _: action()}
+    monkeypatch.setattr(sources.MediaSupply.__init__, "__kwdefaults__", defaults)
 
 
 def test_each_stick_is_filled_and_read_back_before_the_next_one_is_asked_for(trip: Trip, slot: Slot) -> None:

@@ -11,7 +11,7 @@ from support.sticks import Stick, plugged_in
 from support.trip import Trip, make_trip, run
 
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.volumes import supply
+from airgap_bundle.bundle.volumes import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,8 +113,8 @@ def test_put_back_in_time_the_same_run_goes_on(
         else:
             last.write_bytes(aside.read_bytes())
 
-    defaults = supply.MediaSupply.__init__.__kwdefaults__ or {}
-    monkeypatch.setattr(supply.MediaSupply.__init__, "__kwdefaults__", {**defaults, "sleep": sleep})
+    defaults = sources.MediaSupply.__init__.__kwdefaults__ or {}
+    monkeypatch.setattr(sources.MediaSupply.__init__, "__kwdefaults__", {**defaults, "sleep": sleep})
     at_read(monkeypatch, ".004", count, stick.pull_out)
     said = trip.push(stick.place, "", "--wait-media", "60")
     assert said.status == 0, said.err

@@ -16,9 +16,9 @@ from support.trip import command_line, run
 
 from airgap_bundle.boundary.judging.verify import verify_head
 from airgap_bundle.bundle import layout
+from airgap_bundle.bundle.beside import read_beside
 from airgap_bundle.bundle.inventory import BlobEntry
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.signing import read_beside
 from airgap_bundle.core.content import Digest
 from airgap_bundle.trust.policy_files import load_policy
 

@@ -14,7 +14,7 @@ import pytest
 from support.images import single_image
 from support.trip import Trip, catalogue, keys, make_trip, run
 
-from airgap_bundle.bundle.volumes import supply
+from airgap_bundle.bundle.volumes import sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -357,13 +357,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None
     """Instead of sleeping between two looks, something is done."""
 
     def use(action: Callable[[], Any]) -> None:
-        monkeypatch.setattr(supply.MediaSupply.__init__, "__kwdefaults__", _defaults(action))
+        monkeypatch.setattr(sources.MediaSupply.__init__, "__kwdefaults__", _defaults(action))
 
     return use
 
 
 def _defaults(action: Callable[[], Any]) -> dict[str, Any]:
-    return {**(supply.MediaSupply.__init__.__kwdefaults__ or {}), "sleep": lambda _: action()}
+    return {**(sources.MediaSupply.__init__.__kwdefaults__ or {}), "sleep": lambda _: action()}
 
 
 @pytest.mark.parametrize("table", [True, False], ids=["table", "no table"])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airgap_bundle.core import strictjson
 from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import parse_moment
 from airgap_bundle.core.oci import Platform, check_repository, check_tag
 
 if TYPE_CHECKING:
@@ -201,8 +202,8 @@ def time_text(moment: dt.datetime) -> str:
 def parse_time(text: str) -> dt.datetime:
     """The moment that `time_text` spells; any other spelling is an `InvalidValueError`."""
     try:
-        moment = dt.datetime.strptime(text, _TIME).replace(tzinfo=dt.UTC)
-    except ValueError as error:
+        moment = parse_moment(text)
+    except InvalidValueError as error:
         raise InvalidValueError(f"not a time such as 2026-01-31T12:00:00Z: {text[:40]!r}") from error
     if time_text(moment) != text:
         raise InvalidValueError(f"not a time such as 2026-01-31T12:00:00Z: {text[:40]!r}")

@@ -109,7 +109,7 @@ def verify(
     """Check signatures, policy, freshness and every byte, and say what was checked. Changes nothing."""
     from airgap_bundle.boundary import verifying
     from airgap_bundle.cli import clients, clock, import_text, requests
-    from airgap_bundle.transfer.remote.address import shown
+    from airgap_bundle.transfer.remote.spelling import shown
 
     watch = clock.Stopwatch()
     access = clients.lone_bundle_access(source, terminal.report)
@@ -229,7 +229,7 @@ def push(
     """
     from airgap_bundle.boundary import importing
     from airgap_bundle.cli import clock, import_text, requests
-    from airgap_bundle.transfer.remote.address import shown
+    from airgap_bundle.transfer.remote.spelling import shown
 
     watch = clock.Stopwatch()
     request = requests.read_request(

@@ -89,7 +89,7 @@ def _cut(
     Where not all of them fit, each medium is filled and read back, and the next one is asked for on the terminal, or
     waited for with --wait-media: several sticks go through one slot. With neither, nothing is written.
     """
-    from airgap_bundle.bundle.volumes.supply import MediaSupply
+    from airgap_bundle.bundle.volumes.sources import MediaSupply
     from airgap_bundle.cli import clock, export_text
     from airgap_bundle.cli.media import media_supply
     from airgap_bundle.connected.cutting import cut_bundle, read_range

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.volumes.supply import MediaSupply
+from airgap_bundle.bundle.volumes.sources import MediaSupply
 from airgap_bundle.core.errors import HostError
 from airgap_bundle.core.text import printable
 

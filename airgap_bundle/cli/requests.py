@@ -9,7 +9,7 @@ from airgap_bundle.cli.clients import boundary_options, bundle_access, read_rate
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.transfer.paths import PathMap
-from airgap_bundle.transfer.remote.address import is_address
+from airgap_bundle.transfer.remote.spelling import is_address
 from airgap_bundle.trust.decision import Overrides
 
 if TYPE_CHECKING:

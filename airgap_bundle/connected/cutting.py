@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.reader import UnverifiedHead
     from airgap_bundle.bundle.volumes.cutter import Placed
-    from airgap_bundle.bundle.volumes.supply import MediaSupply
+    from airgap_bundle.bundle.volumes.sources import MediaSupply
     from airgap_bundle.bundle.volumes.table import VolumeEntry
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter

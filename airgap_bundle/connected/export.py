@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle import layout, signatures, views
+from airgap_bundle.bundle.beside import read_beside
 from airgap_bundle.bundle.inventory import Inventory, MemberEntry, bundle_id, dump_inventory
 from airgap_bundle.bundle.layout import Layout, lay_out, member_bytes, padding_of
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
-from airgap_bundle.bundle.signing import add_signature, read_beside
+from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.bundle.writer import PartialFile, partial_path
 from airgap_bundle.connected.delta import WHOLE, Delta, whole_entries
 from airgap_bundle.connected.ordering import write_in_order

@@ -9,7 +9,8 @@ import os
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.signing import add_beside, read_beside
+from airgap_bundle.bundle.beside import read_beside
+from airgap_bundle.bundle.signing import add_beside
 from airgap_bundle.bundle.volumes.beside import write_table_and_sums
 from airgap_bundle.bundle.volumes.finding import find_volumes
 from airgap_bundle.bundle.volumes.growing import PartialVolumes, check_no_strangers, remove_leftovers, take_back

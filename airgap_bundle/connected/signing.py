@@ -20,7 +20,7 @@ from airgap_bundle.bundle.signatures import SignatureFile
 from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.bundle.volumes.opening import find_places
 from airgap_bundle.bundle.volumes.signing import add_to_volumes, read_inventory_of
-from airgap_bundle.bundle.volumes.supply import MediaSupply
+from airgap_bundle.bundle.volumes.sources import MediaSupply
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.core.text import printable
 from airgap_bundle.trust import keyless_signing, keys, openpgp

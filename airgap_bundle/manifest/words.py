@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import InvalidValueError
+from airgap_bundle.core.moments import parse_moment
 from airgap_bundle.core.oci import Reference, check_host, check_tag
 from airgap_bundle.manifest.fields import ComplaintError
 
@@ -249,6 +250,6 @@ def timestamp(text: str) -> int:
     try:
         if _TIMESTAMP.fullmatch(text) is None:
             raise InvalidValueError(f"not a time: {text[:_SHOWN]!r}")
-        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+        return int(parse_moment(text).timestamp())
     except ValueError as error:
         raise ComplaintError(f"not a time: {text[:_SHOWN]!r}", hint="such as 2026-05-09T07:35:25Z") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.volumes.supply import MediaSupply
+from airgap_bundle.bundle.volumes.sources import MediaSupply
 from airgap_bundle.registry.options import ClientOptions
 
 if TYPE_CHECKING:

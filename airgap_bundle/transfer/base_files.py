@@ -21,7 +21,7 @@ from airgap_bundle.core.fields import Fields
 from airgap_bundle.core.text import printable
 from airgap_bundle.transfer.bases import HOLDINGS_TYPE, RECEIPT_TYPE, Base, BaseKind, EarlierBundle, Held
 from airgap_bundle.transfer.opening import STANDARD_INPUT, open_bundle
-from airgap_bundle.transfer.remote.address import is_address
+from airgap_bundle.transfer.remote.spelling import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.bundle.inventory import Inventory, Item
     from airgap_bundle.bundle.media import Medium
-    from airgap_bundle.bundle.volumes.supply import MediaSupply
+    from airgap_bundle.bundle.volumes.sources import MediaSupply
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
     from airgap_bundle.transfer.access import Access

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.beside import read_beside, read_directory
 from airgap_bundle.bundle.media import FileMedium, standard_input
-from airgap_bundle.bundle.signing import read_beside, read_directory
-from airgap_bundle.bundle.volumes.opening import find_places, open_volumes
-from airgap_bundle.bundle.volumes.supply import MediaSupply
+from airgap_bundle.bundle.volumes.naming import is_of_volumes
+from airgap_bundle.bundle.volumes.sources import MediaSupply
 from airgap_bundle.core.errors import UsageError
-from airgap_bundle.transfer.remote.address import is_address, shown
+from airgap_bundle.transfer.remote.spelling import is_address, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,11 +81,14 @@ def _open(bundle: str, access: Access | None, supply: MediaSupply) -> Iterator[O
         with open_remote(bundle, access) as remote:
             yield OpenedBundle(medium=remote)
         return
-    places = find_places(bundle, supply)
-    if places is not None:
-        with open_volumes(places) as volumes:
-            yield OpenedBundle(medium=volumes.medium, read_beside=volumes.read_beside)
-        return
     path = Path(bundle)
+    if is_of_volumes(path.name) or not path.is_file():
+        from airgap_bundle.bundle.volumes.opening import find_places, open_volumes  # noqa: PLC0415 - most are one file
+
+        places = find_places(bundle, supply)
+        if places is not None:
+            with open_volumes(places) as volumes:
+                yield OpenedBundle(medium=volumes.medium, read_beside=volumes.read_beside)
+            return
     with closing(FileMedium(path)) as medium:
         yield OpenedBundle(medium=medium, read_beside=lambda: read_beside(path))

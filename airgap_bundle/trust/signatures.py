@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import TrustError
 from airgap_bundle.core.text import printable
-from airgap_bundle.trust import keyless, keys, openpgp
+from airgap_bundle.trust import openpgp
 from airgap_bundle.trust.packets import MAX_SIGNATURE_BYTES
 from airgap_bundle.trust.policy_model import KeylessIdentity, Method, OpenPgpKey, Policy, Signer
 
@@ -179,6 +179,8 @@ def _find_openpgp(policy: Policy, fingerprint: str) -> tuple[Signer, OpenPgpKey]
 def _check_key(
     policy: Policy, data: bytes, name: str, signature: bytes, now: datetime, prefix: str, *, is_accepted: bool
 ) -> CountedSignature:
+    from airgap_bundle.trust import keys  # noqa: PLC0415 - most signatures are by OpenPGP
+
     # 2. Several keys with the same 16 digits are nobody's accident, but each of them is pinned in full.
     found = [(s, key) for s in policy.signers.values() for key in s.keys if key.fingerprint.startswith(prefix)]
     if not found:
@@ -199,6 +201,8 @@ def _check_key(
 def _check_keyless(
     policy: Policy, data: bytes, name: str, signature: bytes, now: datetime, *, is_accepted: bool
 ) -> CountedSignature:
+    from airgap_bundle.trust import keyless  # noqa: PLC0415 - most signatures are by OpenPGP
+
     # 2. A pattern has no name of its own, so each is tried; the name is compared afterwards.
     found = [
         (signer, who)
@@ -230,6 +234,8 @@ def _check_identity(
     *,
     is_accepted: bool,
 ) -> CountedSignature:
+    from airgap_bundle.trust import keyless  # noqa: PLC0415 - most signatures are by OpenPGP
+
     root = policy.trusted_roots.get(who.trusted_root_digest)
     if root is None:
         raise TrustError(

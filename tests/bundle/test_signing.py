@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from support.bundles import SOME_SIGNATURE, parts_of
 
+from airgap_bundle.bundle.beside import beside, read_beside
 from airgap_bundle.bundle.layout import SIGNATURE_AREA_BYTES
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import read_head
 from airgap_bundle.bundle.signatures import MAX_SIGNATURE_BYTES, MAX_SIGNATURES, SignatureFile
-from airgap_bundle.bundle.signing import add_signature, beside, read_beside
+from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.core.errors import BundleError, HostError
 
 if TYPE_CHECKING:

@@ -17,10 +17,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.judging.upstream_names import is_own_files, names_of
-from airgap_bundle.boundary.judging.upstream_verdict import UpstreamVerdict
 from airgap_bundle.core.errors import InvalidValueError, TrustError
 from airgap_bundle.core.text import count_text, printable
-from airgap_bundle.trust import keys
 from airgap_bundle.trust.decision import UPSTREAM, Outcome, Step
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.judging.carried_provenance import ChartParts
     from airgap_bundle.boundary.judging.carried_signatures import CarriedSignatures
+    from airgap_bundle.boundary.judging.upstream_verdict import UpstreamVerdict
     from airgap_bundle.bundle.inventory import Item
     from airgap_bundle.bundle.reader import BundleReader
     from airgap_bundle.core.content import Digest
@@ -135,6 +134,7 @@ class UpstreamCheck:
                 yield partial(self._judge_provenance, item, demand, parts, key)
 
     def _signatories(self, demand: UpstreamDemand) -> Iterator[Signatory]:
+        from airgap_bundle.trust import keys  # noqa: PLC0415 - few demand any
         from airgap_bundle.trust.upstream_judging import Signatory  # noqa: PLC0415 - few demand any
 
         for key in demand.keys:
@@ -152,6 +152,7 @@ class UpstreamCheck:
     def _judge(
         self, item: Item, demand: UpstreamDemand, candidate: Candidate, asked: Signatory, digest: Digest
     ) -> UpstreamVerdict:
+        from airgap_bundle.boundary.judging.upstream_verdict import UpstreamVerdict  # noqa: PLC0415 - few demand any
         from airgap_bundle.trust.upstream_judging import judge  # noqa: PLC0415 - few demand any
 
         content = self._carried.content(candidate)
@@ -171,6 +172,7 @@ class UpstreamCheck:
         self, item: Item, demand: UpstreamDemand, parts: ChartParts, key: OpenPgpKey
     ) -> UpstreamVerdict:
         from airgap_bundle.boundary.judging.carried_provenance import judge_provenance  # noqa: PLC0415 - few demand any
+        from airgap_bundle.boundary.judging.upstream_verdict import UpstreamVerdict  # noqa: PLC0415 - few demand any
 
         vouched, signing_key = judge_provenance(parts, key, tag=item.tag, now=self.now, name=item.source)
         self._check_revocation(vouched, vouched.name, signing_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.signing import beside, read_directory
+from airgap_bundle.bundle.beside import beside, read_directory
 from airgap_bundle.bundle.volumes.naming import sums_name, table_name
 from airgap_bundle.bundle.volumes.table import VolumeTable, dump_sums, dump_table
 from airgap_bundle.bundle.writer import cannot_write

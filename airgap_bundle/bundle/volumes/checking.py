@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.volumes.in_turn import InTurnMedium
-from airgap_bundle.bundle.volumes.joined import JoinedMedium
+from airgap_bundle.bundle.media import FileMedium, StreamMedium
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.errors import BundleError
 
@@ -29,6 +28,12 @@ def check_shape(reader: BundleReader, bundle_id: Digest) -> None:
     Of volumes that come one after another only the length of the whole is known; each is checked as it comes.
     """
     medium = reader.medium
+    if isinstance(medium, FileMedium | StreamMedium):
+        reader.check_length()
+        return
+    from airgap_bundle.bundle.volumes.in_turn import InTurnMedium  # noqa: PLC0415 - most bundles are one file
+    from airgap_bundle.bundle.volumes.joined import JoinedMedium  # noqa: PLC0415 - the same
+
     if isinstance(medium, InTurnMedium):
         medium.expect(reader.layout.total_bytes, bundle_id)
     if not isinstance(medium, JoinedMedium):

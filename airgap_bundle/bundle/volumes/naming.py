@@ -54,6 +54,11 @@ def parse_volume_name(file_name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match and int(match[2]) else None
 
 
+def is_of_volumes(file_name: str) -> bool:
+    """Whether a file is called like a volume, or like a table of volumes."""
+    return parse_volume_name(file_name) is not None or file_name.endswith(table_name(""))
+
+
 def misnumbered(file_name: str, name: str) -> bool:
     """Whether a file is called like a volume of `name`, but with a number that none has."""
     match = _ALMOST.fullmatch(file_name)

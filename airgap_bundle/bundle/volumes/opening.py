@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.beside import beside, read_directory
 from airgap_bundle.bundle.layout import BLOCK_BYTES
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.signing import beside, read_directory
 from airgap_bundle.bundle.volumes.complaints import missing
 from airgap_bundle.bundle.volumes.finding import sets_in
 from airgap_bundle.bundle.volumes.in_turn import InTurnMedium
 from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.bundle.volumes.naming import parse_volume_name, table_name
-from airgap_bundle.bundle.volumes.supply import MediaPlaces, MediaSupply
+from airgap_bundle.bundle.volumes.sources import MediaSupply
+from airgap_bundle.bundle.volumes.supply import MediaPlaces
 from airgap_bundle.bundle.volumes.witnesses import FIRST_BLOCK
 from airgap_bundle.core.errors import AirgapError, BundleError, UsageError
 from airgap_bundle.core.report import Remark, Severity

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.volumes.complaints import missing
 from airgap_bundle.bundle.volumes.finding import FoundVolumes, find_volumes, media_in
 from airgap_bundle.bundle.volumes.naming import volume_name
-from airgap_bundle.core.report import Remark, Severity, silent
+from airgap_bundle.core.report import Remark, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airgap_bundle.core.report import Reporter
+    from airgap_bundle.bundle.volumes.sources import MediaSupply
 
 # A person who changes a stick takes longer; a directory is read in less than a millisecond.
 POLL_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MediaSupply:
-    """Where media appear. `directories` are what `--media` names; volumes may lie in them or one level below.
-
-    `wait_seconds`: for how long each further volume is waited for. `ask` shows a sentence to the person and returns
-    the directory that they typed, or None for "look again"; without either nobody waits. `report` hears what is waited
-    for. `sleep` is the clock's.
-    """
-
-    directories: tuple[Path, ...] = ()
-    wait_seconds: float = 0
-    ask: Callable[[str], Path | None] | None = None
-    report: Reporter = silent
-    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
-
-    @property
-    def can_wait(self) -> bool:
-        """Whether a volume that is not there may come."""
-        return self.wait_seconds > 0 or self.ask is not None
 
 
 class MediaPlaces:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.bundle.volumes.cutter import CutPlan, Placed
-    from airgap_bundle.bundle.volumes.supply import MediaSupply
+    from airgap_bundle.bundle.volumes.sources import MediaSupply
 
 
 class Slots:

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import InvalidValueError, UsageError
 from airgap_bundle.registry.origin import Origin, allows_plain_http, parse_url
+from airgap_bundle.transfer.remote.spelling import has_login, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # The schemes that are read; any other is named back.
 _SCHEMES = ("https://", "http://", "s3://")
 _S3 = "s3://"
-# What ends the authority of a URL, and what it can be without a login (RFC 3986 section 3.2).
-_AUTHORITY_ENDS = re.compile(r"[/?#]")
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 # `NAME.tar.001` is one file of a bundle that was cut (design section 6).
 _VOLUME = re.compile(r"\.[0-9]{3,}$")
 # What Amazon, MinIO and Ceph accept for a bucket, the oldest names included.
@@ -65,27 +62,6 @@ class BucketAddress:
         return f"{_S3}{self.bucket}/{self.key}"
 
 
-def is_address(bundle: str) -> bool:
-    """Whether BUNDLE is meant as a URL, of whatever kind."""
-    return _SCHEME.match(bundle) is not None
-
-
-def shown(bundle: str) -> str:
-    """BUNDLE as records and screens show it: of a URL neither login nor query."""
-    if not is_address(bundle):
-        return bundle
-    scheme, _, rest = bundle.partition("://")
-    if _has_login(rest):
-        rest = rest.rpartition("@")[2]
-    return f"{scheme}://{rest.partition('#')[0].partition('?')[0]}"
-
-
-def _has_login(rest: str) -> bool:
-    """Whether what follows the scheme begins with a login, also one whose password has characters that end a host."""
-    authority = _AUTHORITY_ENDS.split(rest, maxsplit=1)[0]
-    return "@" in authority or ("@" in rest and _HOST.fullmatch(authority) is None)
-
-
 def parse_address(bundle: str, plain_http: Collection[str]) -> WebAddress | BucketAddress:
     """What a URL names; `UsageError` for one that is not read, each with what to write instead."""
     if not bundle.lower().startswith(_SCHEMES):
@@ -114,13 +90,13 @@ def parse_address(bundle: str, plain_http: Collection[str]) -> WebAddress | Buck
 def _parse_bucket(bundle: str) -> BucketAddress:
     # The key is meant as it is written, as in every other tool: nothing in it is an escape, a query or a fragment.
     bucket, _, key = bundle[len(_S3) :].partition("/")
-    if _has_login(bundle[len(_S3) :]):
+    if has_login(bundle[len(_S3) :]):
         raise _login(bundle, "the credentials of the object store come from the environment or its files")
     return BucketAddress(bucket=bucket, key=key)
 
 
 def _parse_web(bundle: str, plain_http: Collection[str]) -> WebAddress:
-    if _has_login(bundle.partition("://")[2]):
+    if has_login(bundle.partition("://")[2]):
         raise _login(bundle, "put the login into a file, --netrc FILE or ~/.netrc: machine HOST login NAME password …")
     if "#" in bundle:
         raise InvalidValueError("it has a fragment, which no server is ever asked for")

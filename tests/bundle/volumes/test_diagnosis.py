@@ -14,7 +14,7 @@ from support.content import Corpus
 from support.images import single_image
 from support.volumes import cut
 
-from airgap_bundle.bundle.volumes.supply import MediaSupply
+from airgap_bundle.bundle.volumes.sources import MediaSupply
 from airgap_bundle.core.errors import BundleError
 from airgap_bundle.core.report import Remark, silent
 from airgap_bundle.transfer.access import Access

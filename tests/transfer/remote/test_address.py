@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from airgap_bundle.core.errors import UsageError
-from airgap_bundle.transfer.remote.address import BucketAddress, WebAddress, is_address, parse_address, shown
+from airgap_bundle.transfer.remote.address import BucketAddress, WebAddress, parse_address
+from airgap_bundle.transfer.remote.spelling import is_address, shown
 
 
 def refused(url: str, *plain_http: str) -> UsageError:
