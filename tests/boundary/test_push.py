@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -119,6 +121,44 @@ def test_a_stream_pushed_again_uploads_nothing(trip: Trip, gate: Gate) -> None:
         err = process.communicate(timeout=60)[1]
     assert process.returncode == 0, err.decode()
     assert gate.uploads() == 0
+
+
+@pytest.mark.parametrize("size", [1000, BIG_BYTES])
+def test_the_next_blob_of_a_stream_leaves_while_the_registry_ends_the_one_before(
+    trip: Trip, gate: Gate, size: int
+) -> None:
+    images = {("acme/one", "1"): single_image("one", size=size), ("acme/two", "1"): single_image("two", size=size)}
+    trip.manifest_of_images(*trip.put(images))
+    bundle, arrived, second = trip.build(), [], threading.Event()
+
+    def wait_for_the_second(method: str, target: str) -> int | None:
+        if method != "PUT" or "/blobs/uploads/" not in target or "/airgap-receipts/" in target:
+            return None
+        arrived.append(target)
+        if len(arrived) > 1:
+            second.set()
+        return None if second.wait(20) else 403
+
+    gate.rule = wait_for_the_second
+    with bundle.open("rb") as stream:
+        process = start("airgap-import", *trip.push_arguments("-", f"{gate.address}/mirror"), stdin=stream)
+        err = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, err.decode()
+
+
+def test_a_stream_in_which_nothing_comes_any_more_can_be_interrupted(trip: Trip) -> None:
+    images = {("acme/one", "1"): single_image("one", size=BIG_BYTES)}
+    trip.manifest_of_images(*trip.put(images))
+    bundle = trip.build()
+    process = start("airgap-import", *trip.push_arguments("-"), stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(bundle.read_bytes()[: -BIG_BYTES // 2])
+    process.stdin.flush()
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 128 + signal.SIGINT
+    process.communicate()
+    assert tags_inside(trip) == {}
 
 
 def test_a_big_blob_of_a_stream_that_is_mounted_is_still_read_and_checked(trip: Trip) -> None:

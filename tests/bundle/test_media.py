@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,3 +111,11 @@ def test_a_stream_that_never_ends_is_refused_after_one_block() -> None:
             read_head(StreamMedium(descriptor, "/dev/zero"))
     finally:
         os.close(descriptor)
+
+
+def test_whoever_waits_for_a_pipe_in_another_thread_can_be_woken_up(pipe: tuple[int, int]) -> None:
+    medium = StreamMedium(pipe[0])
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(medium.read_at, 0, new_buffer(1))
+        medium.interrupt()
+        assert waiting.result(10) == 0
