@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 100_000
 # A path is at most 4 KiB on Linux; a PAX header holds some of them, and now and then extended attributes.
 _MAX_EXTENSION_BYTES = 64 * 1024
+# A long name, a long link and records of both kinds are four.
+_MAX_EXTENSIONS = 8
 # Headers of small members lie close together.
 _AHEAD_BYTES = 4096
 _CHECKSUM_AT = slice(148, 156)
@@ -98,21 +100,23 @@ def members(source: Forward) -> Iterator[Member]:
     Raises `InvalidValueError` where it is no tar, is cut short, or has more than `MAX_MEMBERS`.
     """
     extensions: dict[str, str] = {}
-    count = 0
+    count = headers = 0
     while (block := source.read(BLOCK_BYTES)) != _EMPTY:
         if not block:
             return  # some writers leave out the zeros at the end
-        count += 1
-        if count > MAX_MEMBERS:
+        if count >= MAX_MEMBERS:
             raise InvalidValueError(f"more than {MAX_MEMBERS} members")
         size = _check(block, source.position - len(block))
         if (kind := block[156:157]) in {b"L", b"K", b"x", b"g"}:
+            headers += 1
+            if headers > _MAX_EXTENSIONS:
+                raise InvalidValueError(f"more than {_MAX_EXTENSIONS} extended headers of one member")
             data = _extension(source, size)
             if kind != b"g":
                 extensions |= {_GNU[kind]: _text(data)} if kind in _GNU else _records(data)
             continue
         member = _member(block, size, source.position, extensions)
-        extensions = {}
+        count, headers, extensions = count + 1, 0, {}
         yield member
         end = member.data_at + member.size + padding_of(member.size)
         source.skip(end - source.position)

@@ -1,8 +1,8 @@
 """Directories that travel, packed so that the same files give the same bytes on every machine.
 
 Members are sorted; times, owners and modes are constants, but for the executable bit of files. Only regular files and
-directories travel, under names that every medium and system can hold. A chart is wrapped in gzip without compressing
-it: what a compressor makes depends on its version, and a chart is small.
+directories travel, under names that every system can hold; those that are too long for ustar stand in a pax header. A
+chart is wrapped in gzip without compressing it: what a compressor makes depends on its version, and a chart is small.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from airgap_bundle.bundle.layout import BLOCK_BYTES, END_BYTES, padding_of
 from airgap_bundle.connected.local_files import FileSource
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
-from airgap_bundle.manifest.words import safe_path
+from airgap_bundle.manifest.words import packed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +75,7 @@ def write_tar(root: Path, tree: tuple[Listed, ...], prefix: str, sink: Sink, pla
     """Write the tree as an uncompressed tar, each name behind `prefix`. `DocumentError` where a file changes."""
     buffer = new_buffer(_PIECE_BYTES)
     for listed in tree:
-        sink.write(memoryview(_header(listed, prefix, place)))
+        sink.write(memoryview(_header(listed, prefix)))
         if not listed.is_directory:
             for piece in _content(root, listed, buffer, place):
                 sink.write(piece)
@@ -114,7 +114,7 @@ class StoredGzip:
 
 def _listed(root: Path, name: str, entry: os.DirEntry[str], place: Place) -> Listed:
     try:
-        safe_path(name)
+        packed_path(name)
     except InvalidValueError as error:
         raise _unusable(place, root, f"holds a file that cannot travel: {error}") from error
     status = entry.stat(follow_symlinks=False)
@@ -128,29 +128,42 @@ def _listed(root: Path, name: str, entry: os.DirEntry[str], place: Place) -> Lis
     return Listed(name=name, is_directory=False, is_executable=is_executable, size=status.st_size)
 
 
-def _header(listed: Listed, prefix: str, place: Place) -> bytes:
-    """An ustar header with constants where nothing is to be said."""
+def _header(listed: Listed, prefix: str) -> bytes:
+    """An ustar header with constants where nothing is to be said, and a pax header before it for a long name."""
     name = f"{prefix}{listed.name}{'/' if listed.is_directory else ''}"
     front, back = _split(name)
-    if len(back) > _NAME_BYTES or len(front) > _PREFIX_BYTES or not back:
-        raise DocumentError(
-            "AB-MANIFEST-LOCAL-FILE",
-            f"{place}: the name {name[:300]} is too long for a tar",
-            hint="shorten it: at most 100 characters behind one of its slashes, and 155 in front of that",
-        )
-    size = b"%011o\0" % listed.size if listed.size < _OCTAL_LIMIT else b"\x80" + listed.size.to_bytes(11, "big")
+    kind, mode = (b"5", 0o755) if listed.is_directory else (b"0", 0o755 if listed.is_executable else 0o644)
+    if 0 < len(back) <= _NAME_BYTES and len(front) <= _PREFIX_BYTES:
+        return _ustar(back, listed.size, kind, mode, front)
+    # Who does not know pax finds a file with a name cut short, and a text beside it that says the whole.
+    record = _pax_record("path", name)
+    short = f"PaxHeaders/{listed.name.rpartition('/')[2]}"[:_NAME_BYTES]
+    head = _ustar(short, len(record), b"x", 0o644) + record + bytes(padding_of(len(record)))
+    return head + _ustar(name[:_NAME_BYTES], listed.size, kind, mode)
+
+
+def _ustar(name: str, size: int, kind: bytes, mode: int, prefix: str = "") -> bytes:
     header = bytearray(BLOCK_BYTES)
-    header[0 : len(back)] = back.encode("ascii")
-    header[100:108] = b"0000755\0" if listed.is_directory or listed.is_executable else b"0000644\0"
+    header[0 : len(name)] = name.encode("ascii")
+    header[100:108] = b"%07o\0" % mode
     header[108:116] = header[116:124] = b"0000000\0"
-    header[124:136] = size
+    header[124:136] = b"%011o\0" % size if size < _OCTAL_LIMIT else b"\x80" + size.to_bytes(11, "big")
     header[136:148] = b"00000000000\0"
     header[148:156] = b" " * 8
-    header[156:157] = b"5" if listed.is_directory else b"0"
+    header[156:157] = kind
     header[257:265] = b"ustar\x0000"
-    header[345 : 345 + len(front)] = front.encode("ascii")
+    header[345 : 345 + len(prefix)] = prefix.encode("ascii")
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)
+
+
+def _pax_record(key: str, value: str) -> bytes:
+    """`LENGTH KEY=VALUE` and a line feed; the length counts its own digits (POSIX.1-2017 pax)."""
+    rest = f" {key}={value}\n".encode("ascii")
+    length = len(rest)
+    while len(b"%d" % length) + len(rest) != length:
+        length = len(b"%d" % length) + len(rest)
+    return b"%d" % length + rest
 
 
 def _split(name: str) -> tuple[str, str]:

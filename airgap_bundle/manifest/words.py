@@ -20,6 +20,8 @@ from airgap_bundle.manifest.fields import ComplaintError
 MAX_NAME = 64
 # Longest path that FAT, exFAT and most archive formats hold.
 MAX_PATH_BYTES = 255
+# Inside a packed directory: what macOS opens, the shortest there is, below another path as long as that.
+MAX_PACKED_PATH_BYTES = 1024 - MAX_PATH_BYTES
 # What browsers and proxies are known to carry.
 MAX_URL_BYTES = 2048
 # The last second of the year 9999, which is what RFC 3339 can write.
@@ -33,6 +35,8 @@ ORIGINS = frozenset({"oci-archive", "docker-archive", "oci"})
 _PRODUCT = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _AUDIENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PATH_PART = re.compile(r"[A-Za-z0-9._+@%=,~ -]{1,128}")
+# What ext4, XFS, APFS, NTFS, exFAT and UDF hold.
+_PACKED_PART = re.compile(r"[A-Za-z0-9._+@%=,~ -]{1,255}")
 # Names that Windows gives to devices; media are read there too.
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[1-9]|lpt[1-9])(?:\..*)?", re.IGNORECASE)
 _URL = re.compile(r"(https?)://([^/?#@\s]+)(/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
@@ -80,16 +84,25 @@ def safe_path(text: str) -> str:
     ASCII; no `..`, nothing absolute, no part that begins with `-` (it would be taken for an option) or ends with a dot
     or a space (Windows drops them), no device names. A leading `./` is dropped.
     """
+    return _safe_path(text, MAX_PATH_BYTES, _PATH_PART)
+
+
+def packed_path(text: str) -> str:
+    """The same inside a packed directory, where names are longer: `node_modules` and repositories of packages."""
+    return _safe_path(text, MAX_PACKED_PATH_BYTES, _PACKED_PART)
+
+
+def _safe_path(text: str, longest: int, allowed: re.Pattern[str]) -> str:
     path = text.removeprefix("./")
     parts = path.split("/")
-    if not text.isascii() or len(path) > MAX_PATH_BYTES:
-        raise InvalidValueError(f"a path is ASCII and at most {MAX_PATH_BYTES} bytes long: {text[:_SHOWN]!r}")
+    if not text.isascii() or len(path) > longest:
+        raise InvalidValueError(f"a path is ASCII and at most {longest} bytes long: {text[:_SHOWN]!r}")
     if text.startswith("/") or "\\" in text or (len(text) > 1 and text[1] == ":"):
         raise ComplaintError(f"not a relative path: {text[:_SHOWN]!r}", hint="paths are relative to the manifest")
     for part in parts:
         if part in {"", ".", ".."} or part.startswith(("-", " ")) or part.endswith((".", " ")):
             raise InvalidValueError(f"not a path that is safe on every medium: {text[:_SHOWN]!r}")
-        if _PATH_PART.fullmatch(part) is None or _DEVICE.fullmatch(part):
+        if allowed.fullmatch(part) is None or _DEVICE.fullmatch(part):
             raise InvalidValueError(f"not a file name that is safe on every medium: {part[:_SHOWN]!r}")
     return path
 

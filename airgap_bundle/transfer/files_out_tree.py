@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.tar_members import FileForward, Kind, Member, members
 from airgap_bundle.core.errors import InvalidValueError
-from airgap_bundle.manifest.words import safe_path
+from airgap_bundle.manifest.words import packed_path, safe_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def _inner(member: Member) -> str:
     name = member.name.removesuffix("/")
     if name.startswith("./"):
         raise InvalidValueError("not a name as this tool writes it")
-    return safe_path(name)
+    return packed_path(name)
 
 
 def _copy(descriptor: int, member: Member, target: Path) -> None:

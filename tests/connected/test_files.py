@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -235,7 +237,10 @@ def test_what_cannot_travel_in_a_directory_is_named(trip: Trip, kind: str) -> No
         case "odd name":
             (place / "b\\ad").touch()
         case _:
-            (place / ("bad" * 40)).touch()
+            # 800 characters: more than systems open below a directory of the reader.
+            for _ in range(4):
+                place /= "bad" * 67
+                place.mkdir()
     assert_refused(trip.lock(), 2, "AB-MANIFEST-LOCAL-FILE", "ad")
 
 
@@ -261,6 +266,44 @@ def test_the_tar_of_a_directory_is_read_by_others(tmp_path: Path) -> None:
         found = tar.extractfile(f"{'d' * 90}/{'f' * 95}")
         assert found is not None
         assert found.read() == b"x" * 700
+
+
+LONG = "d" * 200 + "/" + "e" * 120 + "/" + "f" * 255
+
+
+@pytest.mark.parametrize("program", ["tar", "bsdtar", "python"])
+def test_names_as_long_as_file_systems_hold_are_read_by_others(tmp_path: Path, program: str) -> None:
+    if program != "python" and shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    source, place = tmp_path / "in", Place(file="m.yaml")
+    (source / LONG).parent.mkdir(parents=True)
+    (source / LONG).write_bytes(b"x" * 700)
+    (source / LONG).chmod(0o755)
+    # Of every length around the places where ustar ends and the record gets another digit.
+    names = ["s" * length for length in (*range(80, 104), 155, 255)]
+    for name in names:
+        (source / name).write_text(name)
+    with (tmp_path / "out.tar").open("wb") as out:
+        write_tar(source, list_tree(source, place), "", out, place)
+    unpacked = tmp_path / "out"
+    unpacked.mkdir()
+    if program == "python":
+        with tarfile.open(tmp_path / "out.tar") as tar:
+            tar.extractall(unpacked, filter="data")
+    else:
+        subprocess.run([program, "-xf", tmp_path / "out.tar", "-C", unpacked], check=True, capture_output=True)
+    assert sorted(path.name for path in unpacked.iterdir()) == sorted(["d" * 200, *names])
+    assert all((unpacked / name).read_text() == name for name in names)
+    assert ((unpacked / LONG).read_bytes(), (unpacked / LONG).stat().st_mode & 0o777) == (b"x" * 700, 0o755)
+
+
+def test_long_names_of_a_directory_arrive_as_files(trip: Trip) -> None:
+    place = trip.path / "docs" / LONG
+    place.parent.mkdir(parents=True)
+    place.write_text("long")
+    trip.write_manifest("files: [{path: docs}]")
+    trip.pushed(trip.build(), "", "--files-to", trip.path / "out")
+    assert (trip.path / "out" / "docs" / LONG).read_text() == "long"
 
 
 def test_a_file_that_changes_while_it_is_packed_is_noticed(tmp_path: Path) -> None:
