@@ -158,24 +158,35 @@ def join_repository(prefix: str, path: str) -> str:
         ) from error
 
 
-def needs(targets: Iterable[Target]) -> dict[Digest, dict[str, int]]:
-    """For each blob the repositories that need it (keys, in order of first use) and its size."""
-    wanted: dict[Digest, dict[str, int]] = {}
-    for target in targets:
-        for blob in target.blobs:
-            wanted.setdefault(blob.digest, {}).setdefault(target.repository, blob.size)
-    return wanted
+def needs(targets: Iterable[Target]) -> dict[Digest, tuple[str, ...]]:
+    """For each blob the repositories that need it, in order of first use."""
+    return by_digest((blob.digest, target.repository) for target in targets for blob in target.blobs)
+
+
+def by_digest(pairs: Iterable[tuple[Digest, str]]) -> dict[Digest, tuple[str, ...]]:
+    """For each digest the repositories that are paired with it, each once, in the order in which they came."""
+    found: dict[Digest, tuple[str, ...]] = {}
+    # Most blobs have one repository, and share it with all of an image: its tuple is made once for all of them.
+    several: dict[Digest, dict[str, None]] = {}
+    alone: tuple[str, ...] = ("",)
+    for digest, repository in pairs:
+        if repository != alone[0]:
+            alone = (repository,)
+        if found.setdefault(digest, alone) != alone:
+            several.setdefault(digest, dict.fromkeys(found[digest]))[repository] = None
+    found.update((digest, tuple(repositories)) for digest, repositories in several.items())
+    return found
 
 
 def plan_blobs(
-    inventory: Inventory, wanted: Mapping[Digest, Mapping[str, int]], held: Mapping[Digest, frozenset[str]]
+    inventory: Inventory, wanted: Mapping[Digest, tuple[str, ...]], held: Mapping[Digest, frozenset[str]]
 ) -> tuple[BlobMove, ...]:
     """One move for each blob of the bundle that a document needs, in the order of the tar."""
     return tuple(
         BlobMove(
             digest=entry.digest,
             size=entry.size,
-            repositories=tuple(wanted[entry.digest]),
+            repositories=wanted[entry.digest],
             held=held.get(entry.digest, frozenset()),
         )
         for entry in (*inventory.blobs, *inventory.assumed)

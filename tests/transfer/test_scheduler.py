@@ -85,14 +85,16 @@ def test_no_jobs_are_no_work(pool: ThreadPoolExecutor) -> None:
 
 
 def test_only_a_few_dozen_jobs_are_asked_for_before_a_worker_is_free() -> None:
-    asked = 0
+    asked: list[int] = []
     ahead: list[int] = []
 
     def jobs() -> Iterator[Callable[[memoryview], None]]:
-        nonlocal asked
         for number in range(500):
-            asked += 1
-            yield lambda _, number=number: ahead.append(asked - number)
+            asked.append(number)
+            yield job
+
+    def job(_buffer: memoryview) -> None:
+        ahead.append(len(asked) - len(ahead))
 
     run_all(jobs(), executor=InlineExecutor(), workers=1, cancellation=Cancellation())
     assert len(ahead) == 500

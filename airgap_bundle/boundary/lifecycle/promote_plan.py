@@ -36,7 +36,9 @@ def targets_of(receipt: Receipt, recall: Recall, source_prefix: str, prefix: str
 
 def plan_copy(targets: tuple[Target, ...], *, destination: str, inquirer: Inquirer) -> PushPlan:
     """Ask what is there, and say what will be done. A signature tag that names something else is a conflict."""
-    wanted, held = needs(targets), inquirer.held_blobs(targets)
+    wanted = needs(targets)
+    sizes = {blob.digest: blob.size for target in targets for blob in target.blobs}
+    held = inquirer.held_among((name, digest, sizes[digest]) for digest, names in wanted.items() for name in names)
     tagged = [target for target in targets if target.item.tag]
     current = inquirer.manifests({(target.repository, target.item.tag) for target in tagged})
     attached = tuple(target for target in targets if target.item.kind == "attached")
@@ -52,11 +54,11 @@ def plan_copy(targets: tuple[Target, ...], *, destination: str, inquirer: Inquir
         blobs=tuple(
             BlobMove(
                 digest=digest,
-                size=next(iter(sizes.values())),
-                repositories=tuple(sizes),
+                size=sizes[digest],
+                repositories=names,
                 held=held.get(digest, frozenset()),
             )
-            for digest, sizes in wanted.items()
+            for digest, names in wanted.items()
         ),
         tags=tuple(
             TagMove(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.sending.refusals import is_refusal, refusal
 from airgap_bundle.core.errors import RegistryError
-from airgap_bundle.transfer.plan import PushPlan, TagMove, needs, plan_blobs
+from airgap_bundle.transfer.plan import PushPlan, TagMove, by_digest, needs, plan_blobs
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
@@ -43,12 +44,6 @@ class Inquirer:
             abort=self.registry.close,
         )
 
-    def held_blobs(self, targets: tuple[Target, ...]) -> dict[Digest, frozenset[str]]:
-        """For each blob that the targets need, the repositories of theirs that have it."""
-        return self.held_among(
-            (name, digest, size) for digest, sizes in needs(targets).items() for name, size in sizes.items()
-        )
-
     def held_among(
         self, wanted: Iterable[tuple[str, Digest, int]], *, tolerant: bool = False
     ) -> dict[Digest, frozenset[str]]:
@@ -57,11 +52,23 @@ class Inquirer:
         `RegistryError` names all repositories that do not let themselves be asked; where it is only a hope that they
         have something (`tolerant`) they count as without it.
         """
+        held = self._where(wanted, is_there=True, tolerant=tolerant)
+        # Most blobs are held by the same few repositories: one set for all of them, as a set takes 200 bytes.
+        shared = cache(frozenset[str])
+        return {digest: shared(names) for digest, names in by_digest(held).items()}
+
+    def absent_among(self, wanted: Iterable[tuple[str, Digest, int]]) -> list[tuple[Digest, str]]:
+        """The same the other way round: each digest with a repository that does not have it, sorted."""
+        return sorted(self._where(wanted, is_there=False, tolerant=False))
+
+    def _where(
+        self, wanted: Iterable[tuple[str, Digest, int]], *, is_there: bool, tolerant: bool
+    ) -> list[tuple[Digest, str]]:
+        """Those for which the answer is `is_there`, in the order of the answers."""
+        # Adding to a list needs no lock. At one, many threads would wait longer for each other than for the registry.
+        answered: list[tuple[Digest, str]] = []
         refused: dict[str, RegistryError] = {}
         repositories: set[str] = set()
-        held: dict[Digest, frozenset[str]] = {}
-        # Most blobs are needed by the same few repositories: one set for all of them, as a set takes 200 bytes.
-        shared: dict[frozenset[str], frozenset[str]] = {}
 
         def question(repository: str, digest: Digest, size: int) -> Callable[[], None]:
             repositories.add(repository)
@@ -72,23 +79,20 @@ class Inquirer:
                 try:
                     found = self.registry.has_blob(repository, digest, size)
                 except RegistryError as error:
-                    if tolerant and error.code in _OTHER_CONTENT:
-                        return
-                    if not is_refusal(error):
-                        raise
-                    refused[repository] = error
-                    return
-                if found:
-                    with self._lock:
-                        names = held.get(digest, frozenset()) | {repository}
-                        held[digest] = shared.setdefault(names, names)
+                    if not (tolerant and error.code in _OTHER_CONTENT):
+                        if not is_refusal(error):
+                            raise
+                        refused[repository] = error
+                    found = False
+                if found is is_there:
+                    answered.append((digest, repository))
 
             return ask
 
         self._ask(question(repository, digest, size) for repository, digest, size in wanted)
         if refused and not tolerant:
             raise refusal(self.registry.name, refused, len(repositories))
-        return held
+        return answered
 
     def prepare(
         self,
@@ -129,8 +133,7 @@ class Inquirer:
             def ask() -> None:
                 descriptor = self.registry.head_manifest(repository, reference)
                 if descriptor is not None:
-                    with self._lock:
-                        found[repository, reference] = descriptor
+                    found[repository, reference] = descriptor
 
             return ask
 
@@ -145,8 +148,13 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
     evidence, and never overwritten. Whether what a delta leaves out is there is for
     `boundary.sending.base` to find out.
     """
-    held = inquirer.held_blobs(targets)
-    blobs = plan_blobs(inventory, needs(targets), held)
+    wanted = needs(targets)
+    held = inquirer.held_among(
+        (name, entry.digest, entry.size)
+        for entry in inventory.by_digest.values()
+        for name in wanted.get(entry.digest, ())
+    )
+    blobs = plan_blobs(inventory, wanted, held)
     main = tuple(target for target in targets if target.item.kind != "attached")
     attached = tuple(target for target in targets if target.item.kind == "attached")
     tagged = [target for target in targets if target.item.tag]
@@ -178,11 +186,10 @@ def check_presence(plan: PushPlan, inquirer: Inquirer) -> None:
 
     A registry may have collected a blob between the upload and now; no tag moves onto an image with a hole.
     """
-    held = inquirer.held_among((name, move.digest, move.size) for move in plan.blobs for name in move.repositories)
-    for move in plan.blobs:
-        for repository in move.repositories:
-            if repository not in held.get(move.digest, frozenset()):
-                raise lost(plan.destination, repository, move.digest)
+    absent = inquirer.absent_among((name, move.digest, move.size) for move in plan.blobs for name in move.repositories)
+    if absent:
+        gone, repository = absent[0]
+        raise lost(plan.destination, repository, gone)
     wanted: set[tuple[str, Digest | str]] = {
         (target.repository, document.descriptor.digest) for target in plan.targets for document in target.documents
     }
