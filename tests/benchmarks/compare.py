@@ -6,7 +6,9 @@
 
 Two tasks: the images into files on disk, counted until they are durable (`sync` of the output on every side), and those
 files into an empty Debian docker-registry, each image in a repository of its own; then ours once more, with everything
-there; then the same with a delay on every request. Last what the machine can do (`floors`) and where our time goes.
+there; then the same with a delay on every request. `verify` is timed beside `openssl dgst` over the same file, once over
+this bundle and once over one of several gigabytes, as it has to start first. Last what the machine can do (`floors`)
+and where our time goes.
 Prints medians and ratios, and names the tools that it missed. Figures of one machine mean little; the ratios are what
 to look at.
 
@@ -112,6 +114,16 @@ class Comparison:
         show(f"Again, with everything there{after}", {OURS: median(again)})
         return bundle
 
+    def verify(self, bundle: Path) -> None:
+        """Verified and hashed, all of it being in the page cache."""
+        hashing: list[str | Path] = ["openssl", "dgst", "-sha256", bundle]
+        run(hashing)
+        ours = median([self.ours.verify(bundle) for _ in range(self.runs)])
+        show(
+            f"Verify alone, {bundle.stat().st_size / 1e6:.0f} MB in the page cache",
+            {OURS: ours, "openssl": median([run(hashing) for _ in range(self.runs)])},
+        )
+
     @contextlib.contextmanager
     def empty_registry(self, delay_seconds: float = 0.0) -> Iterator[str]:
         """Debian's docker-registry over an empty directory, behind a slow line where there is a delay."""
@@ -158,6 +170,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--count", type=int, default=20, help="how many images to make where none is named")
     parser.add_argument("--megabytes", type=int, default=62, help="the size of a shared layer")
+    parser.add_argument("--gigabytes", type=float, default=3, help="of the bundle that is only verified; 0 for none")
     parser.add_argument("--delay", type=float, default=50, help="milliseconds on every request in the second round")
     parser.add_argument("--peer", action="append", default=[], help="compare with this one only; repeatable")
     options = parser.parse_args()
@@ -186,7 +199,12 @@ def main() -> None:
         for command in (["airgap-manifest", "lock"], ["airgap-export", "build"], ["airgap-import", "push"]):
             asked = median([run([*command, "--help"]) for _ in range(5)])
             print(f"{' '.join(command)} --help: {asked.wall:.2f} s")
-        show("Verify alone, in the page cache", {OURS: median([ours.verify(bundle) for _ in range(options.runs)])})
+        comparison.verify(bundle)
+        if options.gigabytes:
+            with embedded_registry(work / "large") as server:
+                large = make_images(server.registry, server.address, 8, round(options.gigabytes * 1000 * 3 / 17))
+                comparison.verify(ours.export(ours.lock(large, "large"))[1])
+            shutil.rmtree(work / "large")
         floors.show(bundle, references, options.runs)
         for workers in (1, 4):
             with comparison.empty_registry() as inside:
