@@ -13,12 +13,13 @@ import resource
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from airgap_bundle.bundle.room import bundle_files, check_free, taken_bytes
 from airgap_bundle.core.errors import HostError
 from airgap_bundle.core.text import size_text
 from airgap_bundle.core.whole_files import flush_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from airgap_bundle.bundle.layout import Extent
@@ -55,8 +56,11 @@ class GrowingFile(ABC):
         """Be `total_bytes` long; what is there stays."""
 
     @abstractmethod
-    def check_space(self, total_bytes: int) -> None:
-        """`HostError` with the numbers where the file system cannot hold the whole bundle."""
+    def check_space(self, total_bytes: int, beside_bytes: int = 0) -> None:
+        """`HostError` with the numbers where the file system cannot hold the whole bundle.
+
+        A file of `beside_bytes` lies beside it while it grows.
+        """
 
     @abstractmethod
     def check_size(self, total_bytes: int) -> None:
@@ -126,19 +130,13 @@ class PartialFile(GrowingFile):
         """Be `total_bytes` long; what is there stays."""
         self._attempt(os.ftruncate, self._fd, total_bytes)
 
-    def check_space(self, total_bytes: int) -> None:
-        """`HostError` with the numbers where the file system cannot hold the whole bundle."""
-        self.check_free(self.out, total_bytes - self.allocated_bytes)
+    def check_space(self, total_bytes: int, beside_bytes: int = 0) -> None:
+        """`HostError` with the numbers where the file system cannot hold the whole bundle, and what lies beside it."""
+        self.check_files(self.out, [*bundle_files(total_bytes, ()), beside_bytes], self.allocated_bytes)
 
-    def check_free(self, out: Path, needed: int) -> None:
-        """`HostError` where the file system of this file has no room for `needed` bytes of `out`."""
-        free = free_bytes(self._fd)
-        if needed > free:
-            raise HostError(
-                "AB-HOST-SPACE",
-                f"{out} needs {size_text(needed)} more, and {size_text(free)} are free on {out.parent}",
-                hint="free some space, or write to another disk",
-            )
+    def check_files(self, out: Path, sizes: Sequence[int], held_bytes: int) -> None:
+        """`HostError` where the file system of this file has no room for files of `sizes`, of which some is there."""
+        check_free(self._fd, out, taken_bytes(self._fd, sizes) - held_bytes)
 
     def check_size(self, total_bytes: int) -> None:
         """`HostError` where neither the file system nor the limits of this process allow a file that long."""
@@ -239,12 +237,6 @@ def _front(parts: list[memoryview], count: int) -> list[memoryview]:
         if not count:
             break
     return front
-
-
-def free_bytes(place: int | Path) -> int:
-    """What an ordinary user may still write to a file system, named by a descriptor or a path on it."""
-    status = os.fstatvfs(place) if isinstance(place, int) else os.statvfs(place)
-    return status.f_bavail * status.f_frsize
 
 
 def _open_locked(path: Path) -> int:

@@ -88,7 +88,7 @@ def plan(
     total = planned.layout.total_bytes
     volumes = volume_sizes(total, volume_bytes) if volume_bytes else ()
     if output is not None and output != "-":
-        room.check_room(Path(output), total, volumes)
+        room.check_room(Path(output), planned, volumes)
     export_text.show_plan(planned, terminal, volumes=volumes, volume_bytes=volume_bytes)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle import layout, signatures, views
 from airgap_bundle.bundle.beside import read_beside
 from airgap_bundle.bundle.inventory import Inventory, MemberEntry, bundle_id, dump_inventory
-from airgap_bundle.bundle.layout import Layout, lay_out, member_bytes, padding_of
+from airgap_bundle.bundle.layout import Layout, lay_out, member_parts, padding_of
 from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.ordered import OrderedFile
 from airgap_bundle.bundle.reader import read_head
@@ -22,7 +22,7 @@ from airgap_bundle.bundle.signing import add_signature
 from airgap_bundle.bundle.writer import PartialFile, partial_path
 from airgap_bundle.connected.delta import WHOLE, Delta, whole_entries
 from airgap_bundle.connected.ordering import write_in_order
-from airgap_bundle.connected.placing import Placement
+from airgap_bundle.connected.placing import Placement, journal_bytes
 from airgap_bundle.core.content import Digest, new_buffer
 from airgap_bundle.core.errors import BundleError, DocumentError, HostError, InvalidValueError, UsageError
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
@@ -49,13 +49,13 @@ if TYPE_CHECKING:
 class ExportPlan:
     """A bundle that could be written: what is in it, and where each byte of it will lie.
 
-    `head` is everything in front of the signature area; the inventory's bytes are in it. `delta` is what was left out
-    of the contents, as the inside is said to hold it.
+    `head` is everything in front of the signature area, in pieces, as it may be long; the inventory's bytes are one of
+    them. `delta` is what was left out of the contents, as the inside is said to hold it.
     """
 
     inventory: Inventory
     inventory_raw: bytes = field(repr=False)
-    head: bytes = field(repr=False)
+    head: tuple[bytes, ...] = field(repr=False)
     layout: Layout
     contents: Contents = field(repr=False)
     delta: Delta = WHOLE
@@ -95,19 +95,13 @@ def plan_export(
     members += [(layout.MANIFEST, manifest_raw), (layout.LOCK, dump_lock(lock))]
     inventory = _inventory(lock, contents, members, delta)
     inventory_raw = dump_inventory(inventory)
-    head = b"".join(
-        member_bytes(name, data)
-        for name, data in [
-            (layout.OCI_LAYOUT, layout.OCI_LAYOUT_CONTENT),
-            *members,
-            (layout.INVENTORY, inventory_raw),
-        ]
-    )
+    members = [(layout.OCI_LAYOUT, layout.OCI_LAYOUT_CONTENT), *members, (layout.INVENTORY, inventory_raw)]
+    head = tuple(part for name, data in members for part in member_parts(name, data))
     return ExportPlan(
         inventory=inventory,
         inventory_raw=inventory_raw,
         head=head,
-        layout=lay_out(len(head) + layout.SIGNATURE_AREA_BYTES, contents.blobs),
+        layout=lay_out(sum(map(len, head)) + layout.SIGNATURE_AREA_BYTES, contents.blobs),
         contents=contents,
         delta=delta,
     )
@@ -194,7 +188,7 @@ def write_growing(
         file.reset(0)
     with _leaving_nothing_empty(file, journal):
         file.check_size(total)
-        file.check_space(total)
+        file.check_space(total, journal_bytes(len(plan.inventory.blobs), total))
     in_order = 0 < file.size < total or (not file.size and not file.keeps_holes())
     placement = Placement(file=file, journal=journal, layout=plan.layout, fetcher=fetcher)
     waiting = [blob for blob in plan.inventory.blobs if blob.digest not in journal.finished]
@@ -203,12 +197,12 @@ def write_growing(
     fetcher.report(PhaseStarted(title=title, total_bytes=left, total_items=fetcher.count(waiting)))
     # 3. to 5.
     if in_order:
-        file.write_at(0, plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
+        file.write_at(0, *plan.head, signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
         _append_all(plan, placement, executor=executor, workers=workers)
         fetcher.report(PhaseFinished(title=title))
     else:
         file.resize(total)
-        file.write_at(0, plan.head, signatures.build_area(()))
+        file.write_at(0, *plan.head, signatures.build_area(()))
         run_all(
             [placement.job(blob) for blob in _largest_first(waiting)],
             executor=executor,
@@ -219,7 +213,7 @@ def write_growing(
         placement.save()
         fetcher.report(PhaseFinished(title=title))
         made = [signer.sign(plan.inventory_raw) for signer in signers]
-        file.write_at(len(plan.head), signatures.build_area(made))
+        file.write_at(plan.layout.head_bytes - layout.SIGNATURE_AREA_BYTES, signatures.build_area(made))
     return plan.inventory.total_bytes - left + placement.reused_bytes
 
 
@@ -242,7 +236,8 @@ def build_stream(
             title=title, total_bytes=plan.inventory.total_bytes, total_items=fetcher.count(plan.inventory.blobs)
         )
     )
-    stream.write(plan.head)
+    for part in plan.head:
+        stream.write(part)
     stream.write(signatures.build_area([signer.sign(plan.inventory_raw) for signer in signers]))
     write_in_order(plan.inventory.blobs, stream, plan.layout, fetcher, executor=executor, workers=workers)
     stream.end()

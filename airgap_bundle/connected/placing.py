@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.content import ContentMismatchError
+from airgap_bundle.transfer.journal import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 _CHECKPOINT_BYTES = 64 * 1024 * 1024
 # What a kill inside a blob costs at most; a line in the journal for each.
 _NOTE_BYTES = 16 * 1024 * 1024
+
+
+def journal_bytes(blobs: int, total_bytes: int) -> int:
+    """How long the journal of a bundle with so many blobs becomes at most."""
+    return MAX_LINE_BYTES * (2 * blobs + total_bytes // _NOTE_BYTES + 2)
 
 
 @dataclass(kw_only=True, slots=True)

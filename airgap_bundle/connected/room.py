@@ -5,16 +5,20 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.room import bundle_files
 from airgap_bundle.bundle.volumes.growing import check_no_strangers
 from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.bundle.writer import PartialFile, partial_path
+from airgap_bundle.connected.placing import journal_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from airgap_bundle.connected.export import ExportPlan
 
-def check_room(out: Path, total_bytes: int, volumes: tuple[int, ...]) -> None:
-    """Nothing, where a build of `total_bytes`, in `volumes` of these lengths if there are any, would find room.
+
+def check_room(out: Path, plan: ExportPlan, volumes: tuple[int, ...]) -> None:
+    """Nothing, where a build of `plan`, in `volumes` of these lengths if there are any, would find room.
 
     `HostError` as the build would raise it: no space, a file system for shorter files, a place that is not writable, a
     build that is under way. What an earlier run left counts as there. Nothing stays on the medium.
@@ -22,11 +26,13 @@ def check_room(out: Path, total_bytes: int, volumes: tuple[int, ...]) -> None:
     names = [out.with_name(volume_name(out.name, number)) for number in range(1, len(volumes) + 1)] or [out]
     if volumes:
         check_no_strangers(out, len(volumes))
+    total_bytes = plan.layout.total_bytes
+    files = [*bundle_files(total_bytes, volumes), journal_bytes(len(plan.inventory.blobs), total_bytes)]
     held = sum(_allocated(path) + _allocated(partial_path(path)) for path in names)
     with closing(PartialFile(names[0])) as probe:
         try:
             probe.check_size(max(volumes, default=total_bytes))
-            probe.check_free(out, total_bytes - held)
+            probe.check_files(out, files, held)
         finally:
             if not probe.size:
                 probe.discard()

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+# A digest, a space, a number of at most 19 digits and the end of the line; the heading is as long as two of them.
+MAX_LINE_BYTES = 92
 # 250,000 blobs with two lines each of at most 92 bytes, and a line for every 16 MiB of a bundle of 4 TiB.
 _MAX_JOURNAL_BYTES = 72 * 1024 * 1024
 _HEADING = "airgap-bundle journal 1"

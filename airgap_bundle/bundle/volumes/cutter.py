@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from airgap_bundle.bundle.media import FileMedium
+from airgap_bundle.bundle.room import beside_bytes, free_bytes, taken_bytes
 from airgap_bundle.bundle.volumes.growing import check_no_strangers
 from airgap_bundle.bundle.volumes.naming import volume_name
-from airgap_bundle.bundle.volumes.table import MAX_TABLE_BYTES, VolumeEntry, VolumeHash
-from airgap_bundle.bundle.writer import PartialFile, cannot_write, free_bytes
+from airgap_bundle.bundle.volumes.table import VolumeEntry, VolumeHash
+from airgap_bundle.bundle.writer import PartialFile, cannot_write, partial_path
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import BundleError, HostError, UsageError
 from airgap_bundle.core.text import size_text
@@ -67,7 +68,7 @@ def plan_cut(
         raise UsageError(
             "AB-USAGE-VALUE", f"there are {len(sizes)} volumes, and --only names {wanted[-1]}", hint="name fewer"
         )
-    left = _free_by_device(directories, extra_bytes)
+    left = _free_by_device(directories, extra_bytes, len(sizes))
     placed: list[Placed] = []
     for directory in dict.fromkeys(directories):
         check_no_strangers(directory / name, len(sizes))
@@ -75,19 +76,15 @@ def plan_cut(
         while len(placed) < len(wanted):
             number = wanted[len(placed)]
             one = _place(name, number, sizes[number - 1], directory, turn)
-            if not one.existed:
-                if one.size > left[device]:
-                    break
-                left[device] -= one.size
+            needed = _needed(one)
+            if needed > left[device]:
+                break
+            left[device] -= needed
             placed.append(one)
     if not placed or (len(placed) < len(wanted) and not partly):
         raise _too_little_space(name, sizes, directories, wanted, len(placed))
-    with closing(PartialFile(placed[0].path)) as probe:
-        try:
-            probe.check_size(max(one.size for one in placed))
-        finally:
-            if not probe.size:
-                probe.discard()
+    for directory in dict.fromkeys(one.directory for one in placed):
+        _check_length([one for one in placed if one.directory == directory and not one.existed])
     return CutPlan(name=name, sizes=sizes, placed=tuple(placed))
 
 
@@ -215,8 +212,29 @@ def _place(name: str, number: int, size: int, directory: Path, turn: int) -> Pla
     return Placed(number=number, directory=directory, path=path, size=size, existed=existed, turn=turn)
 
 
-def _free_by_device(directories: Sequence[Path], extra_bytes: int) -> dict[int, int]:
-    """What each file system has room for; two directories on one share it."""
+def _check_length(written: Sequence[Placed]) -> None:
+    """`HostError` where the file system of these volumes, one directory, holds no file so long."""
+    if not written:
+        return
+    with closing(PartialFile(written[0].path)) as probe:
+        try:
+            probe.check_size(max(one.size for one in written))
+        finally:
+            if not probe.size:
+                probe.discard()
+
+
+def _needed(one: Placed) -> int:
+    """How much more room a volume takes; what an earlier run left of it makes room for it."""
+    if one.existed:
+        return 0
+    left = partial_path(one.path)
+    held = left.lstat().st_blocks * 512 if left.is_file() else 0
+    return taken_bytes(one.directory, [one.size]) - held
+
+
+def _free_by_device(directories: Sequence[Path], extra_bytes: int, volumes: int) -> dict[int, int]:
+    """What each file system has room for, besides what lies beside volumes; two directories on one share it."""
     free: dict[int, int] = {}
     for directory in directories:
         try:
@@ -225,7 +243,8 @@ def _free_by_device(directories: Sequence[Path], extra_bytes: int) -> dict[int, 
             free.setdefault(device, free_bytes(directory))
         except OSError as error:
             raise cannot_write(directory, error) from error
-        free[device] -= extra_bytes + MAX_TABLE_BYTES // 8
+        # The table, the sums, the signatures, and the directory that holds these.
+        free[device] -= taken_bytes(directory, [*beside_bytes(volumes), extra_bytes, 0])
     return free
 
 

@@ -9,6 +9,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from airgap_bundle.bundle.room import bundle_files
 from airgap_bundle.bundle.volumes.joined import allow_open_files
 from airgap_bundle.bundle.volumes.naming import parse_volume_name, volume_name, volume_sizes
 from airgap_bundle.bundle.volumes.table import VolumeHash
@@ -61,10 +62,10 @@ class PartialVolumes(GrowingFile):
                 self._hashes[index] = VolumeHash()
             total_bytes -= held
 
-    def check_space(self, total_bytes: int) -> None:
-        """`HostError` with the numbers where the file system cannot hold all volumes."""
+    def check_space(self, total_bytes: int, beside_bytes: int = 0) -> None:
+        """`HostError` with the numbers where the file system cannot hold all volumes, and what lies beside them."""
         held = sum(file.allocated_bytes for file in self._files)
-        self._files[0].check_free(self.out, total_bytes - held)
+        self._files[0].check_files(self.out, [*bundle_files(total_bytes, self.sizes), beside_bytes], held)
 
     def check_size(self, total_bytes: int) -> None:
         """`HostError` where no file may be as long as a volume."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import resource
 from contextlib import closing
@@ -82,3 +83,19 @@ def test_a_limit_of_open_files_that_cannot_be_raised_is_said(tmp_path: Path, mon
     with pytest.raises(HostError) as caught:
         PartialVolumes(tmp_path / "x", 900, 1)
     assert (caught.value.code, list(tmp_path.iterdir())) == ("AB-HOST-OPEN-FILES", [])
+
+
+def test_what_the_clusters_of_many_volumes_take_is_asked_for_beforehand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 900 volumes of 33 KB take two clusters each.
+    enough, cluster = 1900, 32 * 1024
+    with closing(PartialVolumes(tmp_path / "x", 900 * 33_000, 33_000)) as file:
+        for free, fits in ((enough, True), (1000, False)):
+            status = os.statvfs_result((cluster, cluster, 9999, free, free, 0, 0, 0, 0, 255))
+            monkeypatch.setattr(os, "fstatvfs", lambda _, status=status: status)
+            if fits:
+                file.check_space(900 * 33_000)
+            else:
+                with pytest.raises(HostError, match=r"needs 6\d\.\d MB more, and 32\.8 MB are free"):
+                    file.check_space(900 * 33_000)
