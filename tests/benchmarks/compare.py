@@ -6,9 +6,9 @@
 
 Two tasks: the images into files on disk, counted until they are durable (`sync` of the output on every side), and those
 files into an empty Debian docker-registry, each image in a repository of its own; then ours once more, with everything
-there; then the same with a delay on every request. `verify` is timed beside `openssl dgst` over the same file, once over
-this bundle and once over one of several gigabytes, as it has to start first. Last what the machine can do (`floors`)
-and where our time goes.
+there; then the same with a delay on every request. `verify` is timed beside `openssl dgst` over the same file, once
+over this bundle and once over one of several gigabytes, as it has to start first. Last what the machine can do
+(`floors`) and where our time goes.
 Prints medians and ratios, and names the tools that it missed. Figures of one machine mean little; the ratios are what
 to look at.
 
