@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support import helm, upstream
 from support.drop import nginx_drop
 from support.fake_sigstore import FakeSigstore
+from support.gate import gate_before
 from support.images import multi_arch_image, single_image
-from support.trip import Trip, command_line, keys, make_trip, run
+from support.trip import Trip, client, command_line, keys, make_trip, run
 
 from airgap_bundle.core.content import Digest
+from airgap_bundle.transfer.plan import anchor_of
 from airgap_bundle.trust import keyless
 
 if TYPE_CHECKING:
@@ -81,9 +83,9 @@ class Delivery:
         dest = ["--state", self.trip.state]
         return run("airgap-import", command, bundle, self.trip.dest, "--policy", self.trip.policy, *dest, *options)
 
-    def stream(self, command: str, bundle: Path) -> tuple[int, dict[str, Any], str]:
+    def stream(self, command: str, bundle: Path, dest: str = "") -> tuple[int, dict[str, Any], str]:
         """The same with the bundle on standard input, of a process of its own; its JSON."""
-        where = [] if command == "verify" else [self.trip.dest]
+        where = [] if command == "verify" else [dest or self.trip.dest]
         state = [] if command == "verify" else ["--state", self.trip.state]
         line = command_line(
             "airgap-import", command, "-", *where, "--policy", self.trip.policy, *state, "--format", "json"
@@ -621,3 +623,69 @@ def test_a_key_of_a_publisher_can_be_revoked(delivery: Delivery, key: Any) -> No
 def _der(own: Any) -> bytes:
     body = "".join(upstream.public_pem(own).decode().splitlines()[1:-1])
     return base64.b64decode(body)
+
+
+# -- a stream that is refused at its end
+
+
+def ours(trip: Trip) -> list[str]:
+    """The anchors in the inner registry."""
+    with client(trip.inner.address) as registry:
+        tags = registry.list_tags(trip.below("acme/app"))
+    return [tag for tag in tags if tag.startswith("airgap-")]
+
+
+def wrongly_signed(delivery: Delivery, key: Any) -> Path:
+    """A bundle whose signature can be judged only when it has passed."""
+    delivery.beside(signed(delivery, _stranger()))
+    bundle = delivery.trip.build()
+    delivery.demand(by_key(key))
+    return bundle
+
+
+def events(trip: Trip) -> list[tuple[str, dict[str, str]]]:
+    lines = (trip.state / "audit.jsonl").read_text().splitlines()
+    return [(record["event"], record["details"]) for record in map(json.loads, lines)]
+
+
+def test_a_stream_that_publishers_have_not_signed_leaves_no_anchor(delivery: Delivery, key: Any) -> None:
+    bundle = wrongly_signed(delivery, key)
+    status, _, text = delivery.stream("push", bundle)
+    assert (status, REFUSED in text) == (3, True), text
+    assert ours(delivery.trip) == []
+    noted = events(delivery.trip)
+    assert [event for event, _ in noted] == ["push-begun", "push-withdrawn", "push-stopped"]
+    assert noted[1][1] == {"anchors": "1", "withdrawn": "1"}
+    assert noted[2][1] == {"code": REFUSED}
+
+
+def test_an_anchor_that_was_there_before_stays(delivery: Delivery, key: Any) -> None:
+    """Of an earlier attempt, or of somebody who may push: this import has not put it."""
+    trip, bundle = delivery.trip, wrongly_signed(delivery, key)
+    identity = run("airgap-import", "inspect", bundle, "--format", "json").json["bundleId"]
+    anchor = anchor_of(Digest(identity), delivery.digest)
+    delivery.image.push_to(trip.inner.registry, trip.below("acme/app"), anchor)
+    assert delivery.stream("push", bundle)[0] == 3
+    assert ours(trip) == [anchor]
+    assert events(trip)[1] == ("push-withdrawn", {"anchors": "0", "withdrawn": "0"})
+
+
+def test_a_stream_that_breaks_off_keeps_what_it_sent_for_the_next_attempt(delivery: Delivery, key: Any) -> None:
+    trip, bundle = delivery.trip, wrongly_signed(delivery, key)
+    short = trip.path / "short.tar"
+    short.write_bytes(bundle.read_bytes()[:-1024])
+    status, _, text = delivery.stream("push", short)
+    assert (status, "AB-BUNDLE-TRUNCATED" in text) == (4, True), text
+    assert len(ours(trip)) == 1
+
+
+def test_anchors_that_a_registry_does_not_let_go_are_named(delivery: Delivery, key: Any) -> None:
+    trip, bundle = delivery.trip, wrongly_signed(delivery, key)
+    with gate_before(trip.inner.address) as gate:
+        gate.rule = lambda method, _target: 405 if method == "DELETE" else None
+        status, _, said = delivery.stream("push", bundle, gate.address)
+    text = " ".join(said.split())
+    assert (status, REFUSED in text) == (3, True), text
+    assert "1 anchor of the refused bundle may have stayed" in text
+    assert re.search(r"remove by hand \S+/acme/app:airgap-[0-9a-f]{12}-[0-9a-f]{8}", text), text
+    assert events(trip)[1] == ("push-withdrawn", {"anchors": "1", "withdrawn": "0"})

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.judging.release import check_may_be_tagged
 from airgap_bundle.boundary.judging.verify import Verified, judge_upstream, verify_head
-from airgap_bundle.boundary.ledger import values as ledger_values
+from airgap_bundle.boundary.pushed import Prepared, Pushed
 from airgap_bundle.boundary.receipts.documents import dump_receipt, receipt_repository
 from airgap_bundle.boundary.receipts.kept import keep_receipt, read_receipts
-from airgap_bundle.boundary.receipts.making import below, make_receipt
+from airgap_bundle.boundary.receipts.making import make_receipt
 from airgap_bundle.boundary.receipts.receipt import receipt_id
 from airgap_bundle.boundary.receipts.signing import sign_receipt
 from airgap_bundle.boundary.sending.attaching import attach_all
@@ -23,8 +23,9 @@ from airgap_bundle.boundary.sending.choosing import choose
 from airgap_bundle.boundary.sending.preflight import check_writable
 from airgap_bundle.boundary.sending.presence import Inquirer, check_presence, plan_push, refresh_tags
 from airgap_bundle.boundary.sending.reading_back import open_there
-from airgap_bundle.boundary.sending.tagging import TAGS_LEFT, move_tags
+from airgap_bundle.boundary.sending.tagging import TAGS_LEFT, move_tags, moves_to_note
 from airgap_bundle.boundary.sending.upload import Uploader
+from airgap_bundle.boundary.sending.withdrawing import recorded_anchors, withdraw_anchors
 from airgap_bundle.bundle.distant import Distant, expect_blobs, interrupting
 from airgap_bundle.core.content import new_buffer
 from airgap_bundle.core.errors import AirgapError, BundleError, TrustError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from airgap_bundle.boundary.audit.trail import Audit
     from airgap_bundle.boundary.destination import Destination
     from airgap_bundle.boundary.ledger.ledger import Ledger
+    from airgap_bundle.boundary.ledger.values import Begun
     from airgap_bundle.boundary.receipts.receipt import Receipt
     from airgap_bundle.boundary.sending.upload import Sent
     from airgap_bundle.boundary.state import StateDirectory
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from airgap_bundle.transfer.files_out import Staged
     from airgap_bundle.transfer.opening import OpenedBundle
     from airgap_bundle.transfer.paths import PathMap
-    from airgap_bundle.transfer.plan import PushPlan, Target
+    from airgap_bundle.transfer.plan import PushPlan
     from airgap_bundle.trust.freshness import History
     from airgap_bundle.trust.overrides import Overrides
     from airgap_bundle.trust.policy_model import Policy
@@ -59,27 +61,6 @@ if TYPE_CHECKING:
 
 # While the registry opens one upload and ends another, the bytes of a third are on the line.
 _BEGUN_FOR_EACH_SENDER = 2
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
-    """A bundle that may come in, and what bringing it in will do. `skipped` are items that `--only` leaves out."""
-
-    verified: Verified
-    plan: PushPlan
-    skipped: tuple[Target, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pushed:
-    """What an import did. `tags_moved` counts tags that name something else now, `files` are those of `--files-to`."""
-
-    prepared: Prepared
-    receipt: Receipt
-    sent: Sent
-    tags_moved: int
-    files: tuple[str, ...] = ()
-    held: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -189,7 +170,7 @@ class Push:
         4. Bind the destination to the policy; note that the import begins (ledger and audit).
         5. Send the missing blobs, hashed on the way; put each complete image under its anchor.
         6. The archive ends where it should. Of a stream the signatures of publishers are judged now, where the policy
-           demands them; of a file that was a part of 2.
+           demands them; of a file that was a part of 2. Where they do not hold, the anchors of 5 go away again.
         7. Ask once more that everything is there; attach signatures and other referrers; ask what the tags name now.
            Where files are wanted as files, put them into place, all or none; without the tags they go away again.
         8. Move the tags, all or none; where the images are held, none.
@@ -221,7 +202,7 @@ class Push:
         try:
             # 5. and 6.
             sent = self._transfer(prepared)
-            prepared = replace(prepared, verified=judge_upstream(verified))
+            prepared = replace(prepared, verified=self._judge_passed(verified, sent))
             # 7.
             check_presence(plan, self._inquirer())
             attach_all(plan, self.registry, executor=self.executor, workers=self.askers)
@@ -268,12 +249,28 @@ class Push:
         files = staged.put if staged is not None else ()
         return Pushed(prepared=prepared, receipt=receipt, sent=sent, tags_moved=tags_moved, files=files, held=self.hold)
 
-    def _move_tags(self, begun: ledger_values.Begun, verified: Verified, plan: PushPlan) -> int:
-        moves = _moves(plan, self.destination.prefix)
+    def _move_tags(self, begun: Begun, verified: Verified, plan: PushPlan) -> int:
+        moves = moves_to_note(plan.tags, self.destination.prefix)
         self._note("push-tagging", verified, tags=str(len(moves)))
         self.ledger.intend(begun, moves)
         documents = {target.top.descriptor.digest: target.top for target in plan.targets}
         return move_tags(self.registry, plan.tags, documents, executor=self.executor, workers=self.askers)
+
+    def _judge_passed(self, verified: Verified, sent: Sent) -> Verified:
+        """Of a stream that has passed: what publishers have signed. What is refused here takes its anchors with it."""
+        try:
+            return judge_upstream(verified)
+        except TrustError:
+            kept = (one for one in self._kept if one.bundle_id == verified.bundle_id)
+            needed = recorded_anchors((self._earlier(verified), *kept), self.destination.prefix)
+            details = withdraw_anchors(self.registry, sent.anchors, needed, self.report)
+            self._note("push-withdrawn", verified, **details)
+            raise
+
+    def _earlier(self, verified: Verified) -> Receipt | None:
+        """The receipt of the very same import, where there was one."""
+        product, sequence = verified.inventory.name, verified.inventory.sequence
+        return self.ledger.get(receipt_id(product, sequence, verified.bundle_id, str(self.destination)))
 
     def _read_on(self, verified: Verified) -> Verified:
         """For a look at a stream: read as far as it takes to judge the signatures of publishers, and judge them."""
@@ -286,10 +283,9 @@ class Push:
         return judge_upstream(verified)
 
     def _check_hold(self, verified: Verified) -> None:
-        product, destination = verified.inventory.name, str(self.destination)
-        earlier = self.ledger.get(receipt_id(product, verified.inventory.sequence, verified.bundle_id, destination))
+        earlier = self._earlier(verified)
         was_published = earlier is not None and not earlier.held
-        check_may_be_tagged(self.policy, product, hold=self.hold, was_published=was_published)
+        check_may_be_tagged(self.policy, verified.inventory.name, hold=self.hold, was_published=was_published)
 
     @contextmanager
     def _files(self, prepared: Prepared) -> Iterator[Staged | None]:
@@ -378,7 +374,7 @@ class Push:
             details=details,
         )
 
-    def _stopped(self, error: BaseException, verified: Verified, begun: ledger_values.Begun) -> None:
+    def _stopped(self, error: BaseException, verified: Verified, begun: Begun) -> None:
         """An import that ends early is noted too; nothing about noting it may hide why it ended.
 
         Where tags could not be put back the import stays begun in the ledger, so that `status` goes on saying so.
@@ -390,16 +386,3 @@ class Push:
                 self.ledger.abandon(begun, at=self.now(), reason=str(error) or type(error).__name__)
         except AirgapError as second:
             self.report(Remark(severity=Severity.WARNING, message=second.message))
-
-
-def _moves(plan: PushPlan, prefix: str) -> list[ledger_values.TagMove]:
-    return [
-        ledger_values.TagMove(
-            path=below(prefix, move.repository),
-            tag=move.tag,
-            previous=move.previous.digest if move.previous else None,
-            digest=move.digest,
-        )
-        for move in plan.tags
-        if move.changes
-    ]

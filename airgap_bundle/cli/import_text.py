@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airgap_bundle.boundary.audit.trail import AuditVerdict
     from airgap_bundle.boundary.judging.verify import Verified
-    from airgap_bundle.boundary.push import Prepared, Pushed
+    from airgap_bundle.boundary.pushed import Prepared, Pushed
     from airgap_bundle.bundle.inventory import BlobEntry
     from airgap_bundle.output.terminal import Terminal
     from airgap_bundle.trust.decision import Decision, Step

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle import __version__
 from airgap_bundle.boundary.judging.release import check_promotion
-from airgap_bundle.boundary.ledger.values import TagMove as Noted
 from airgap_bundle.boundary.lifecycle import promote_plan
 from airgap_bundle.boundary.receipts.documents import dump_receipt
 from airgap_bundle.boundary.receipts.kept import read_receipts
@@ -23,7 +22,7 @@ from airgap_bundle.boundary.relocation.from_lock import names_of, with_names
 from airgap_bundle.boundary.sending.attaching import attach_all
 from airgap_bundle.boundary.sending.copying import Copier
 from airgap_bundle.boundary.sending.presence import check_presence, refresh_tags
-from airgap_bundle.boundary.sending.tagging import move_tags
+from airgap_bundle.boundary.sending.tagging import move_tags, moves_to_note
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import UsageError
 from airgap_bundle.transfer.plan import join_repository
@@ -96,7 +95,7 @@ class Promote:
             plan = refresh_tags(self.plan, inquirer)
             inside.note("sent", self.receipt, destination, blobs=str(copier.sent), bytes=str(copier.bytes_sent))
             # 4.
-            ledger.intend(begun, _noted(plan, self.place.prefix))
+            ledger.intend(begun, moves_to_note(plan.tags, self.place.prefix))
             documents = {target.top.descriptor.digest: target.top for target in plan.targets}
             moved = move_tags(self.registry, plan.tags, documents)
         # 5.
@@ -210,16 +209,3 @@ def _check_places(receipt: Receipt, source: Destination, place: Destination) -> 
             f"{receipt.id} is {kind}, so it is not ready to be promoted",
             hint="publish it first" if receipt.held else "push the whole bundle first",
         )
-
-
-def _noted(plan: PushPlan, prefix: str) -> list[Noted]:
-    return [
-        Noted(
-            path=below(prefix, move.repository),
-            tag=move.tag,
-            previous=move.previous.digest if move.previous else None,
-            digest=move.digest,
-        )
-        for move in plan.tags
-        if move.changes
-    ]

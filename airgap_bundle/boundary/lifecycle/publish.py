@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 from airgap_bundle.boundary.audit.redaction import without_secrets
 from airgap_bundle.boundary.destination import Destination
 from airgap_bundle.boundary.judging.release import Released, check_release
-from airgap_bundle.boundary.ledger.values import TagMove as Noted
 from airgap_bundle.boundary.receipts.documents import dump_receipt
-from airgap_bundle.boundary.receipts.making import below
 from airgap_bundle.boundary.receipts.named import find_receipt
 from airgap_bundle.boundary.receipts.receipt import Evidence, Outcome, Publication
 from airgap_bundle.boundary.receipts.succession import following
-from airgap_bundle.boundary.sending.tagging import move_tags
+from airgap_bundle.boundary.sending.tagging import move_tags, moves_to_note
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import HostError, TrustError, UsageError
 from airgap_bundle.core.text import printable
@@ -85,7 +83,7 @@ class Publish:
         )
         begun = inside.begin(self.receipt)
         with inside.stopping(self.receipt, begun=begun):
-            ledger.intend(begun, self._noted())
+            ledger.intend(begun, moves_to_note(self.tags, self.prefix))
             # 2.
             documents = {move.digest: self.recall.document(move.repository, move.digest) for move in self.tags}
             moved = move_tags(self.registry, self.tags, documents)
@@ -94,18 +92,6 @@ class Publish:
         receipt = ledger.finish(begun, self._published())
         inside.keep(receipt, self.registry, self.prefix)
         return receipt
-
-    def _noted(self) -> list[Noted]:
-        return [
-            Noted(
-                path=below(self.prefix, move.repository),
-                tag=move.tag,
-                previous=move.previous.digest if move.previous else None,
-                digest=move.digest,
-            )
-            for move in self.tags
-            if move.changes
-        ]
 
     def _published(self) -> Receipt:
         current = self.inside.ledger.current(self.receipt.product, self.receipt.destination)

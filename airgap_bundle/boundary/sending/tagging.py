@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from airgap_bundle.boundary.ledger.values import TagMove as Noted
 from airgap_bundle.core.errors import AirgapError, RegistryError
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
@@ -67,6 +68,20 @@ def move_tags(
             hint="run the same command again to finish the import, or put these tags back by hand",
         ) from error
     return len(changing)
+
+
+def moves_to_note(moves: Iterable[TagMove], prefix: str) -> list[Noted]:
+    """What the ledger writes down before tags move, relative to DEST, whose path is `prefix`."""
+    return [
+        Noted(
+            path=move.repository.removeprefix(f"{prefix}/") if prefix else move.repository,
+            tag=move.tag,
+            previous=move.previous.digest if move.previous else None,
+            digest=move.digest,
+        )
+        for move in moves
+        if move.changes
+    ]
 
 
 def _each(act: Callable[[TagMove], None], moves: list[TagMove], executor: Executor | None, workers: int) -> None:

@@ -42,12 +42,16 @@ _LIGHT_BYTES = 1024 * 1024
 
 @dataclass(kw_only=True, slots=True)
 class Sent:
-    """What was done so far. Outcomes are those of receipts: pushed, mounted, present."""
+    """What was done so far. Outcomes are those of receipts: pushed, mounted, present.
+
+    `anchors` are the tags of ours (repository, tag) that were not there before, or named something else.
+    """
 
     blobs_pushed: int = 0
     blobs_mounted: int = 0
     blobs_present: int = 0
     bytes_sent: int = 0
+    anchors: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -295,4 +299,6 @@ class Uploader:
                 self.registry.put_manifest(target.repository, document.descriptor.digest, document)
         present = None if is_new else self.registry.head_manifest(target.repository, target.anchor)
         if present is None or present.digest != target.top.descriptor.digest:
+            # Noted first: an answer may be lost where the registry has done it.
+            self.sent.anchors.append((target.repository, target.anchor))
             self.registry.put_manifest(target.repository, target.anchor, target.top)
