@@ -116,9 +116,9 @@ def _leftover_bytes(area: bytes, reserved_at: int) -> int:
     They end with the header of the `airgap/reserved` that was to come, and zeros follow. Anything else is damage.
     """
     data_at = reserved_at + BLOCK_BYTES
-    filled = len(area.rstrip(b"\0"))
-    if filled <= data_at:
+    if area.endswith(bytes(len(area) - data_at)):
         return 0
+    filled = len(area.rstrip(b"\0"))
     # The last block that is not empty, since the data of a signature may hold anything, even such a header.
     inner_at = (filled - 1) // BLOCK_BYTES * BLOCK_BYTES
     inner_end = inner_at + BLOCK_BYTES

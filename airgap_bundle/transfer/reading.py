@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from airgap_bundle.bundle.distant import expect_blobs, interrupting
 from airgap_bundle.core.content import copy_verified, new_buffer
 from airgap_bundle.core.report import BytesMoved, PhaseFinished, PhaseStarted
-from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,15 +26,20 @@ class Nowhere:
         """Forget it."""
 
 
-def read_all(reader: BundleReader, executor: Executor, workers: int, report: Reporter) -> None:
-    """Check every blob and the end of the archive; `BundleError` at the first that is damaged."""
+def read_all(reader: BundleReader, executor: Executor | None, workers: int, report: Reporter) -> None:
+    """Check every blob and the end of the archive; `BundleError` at the first that is damaged.
+
+    Without an executor one after another, which is faster where there is little to read.
+    """
     blobs = reader.inventory.blobs
     report(PhaseStarted(title="Checking", total_bytes=reader.inventory.total_bytes, total_items=len(blobs)))
-    cancellation = Cancellation()
     expect_blobs(reader, (blob.digest for blob in blobs))
-    if reader.medium.seekable:
+    if reader.medium.seekable and executor is not None:
+        from airgap_bundle.transfer.scheduler import Cancellation, run_all  # noqa: PLC0415 - only where threads pay
+
+        cancellation = Cancellation()
         run_all(
-            (_checking(reader, blob, cancellation, report) for blob in _best_order(blobs, workers)),
+            (_checking(reader, blob, cancellation.check, report) for blob in _best_order(blobs, workers)),
             executor=executor,
             workers=workers,
             cancellation=cancellation,
@@ -46,7 +50,7 @@ def read_all(reader: BundleReader, executor: Executor, workers: int, report: Rep
         for blob in blobs:
             # Image documents may have been read before: a stream passes once.
             if reader.loaded(blob.digest) is None:
-                _checking(reader, blob, cancellation, report)(buffer)
+                _checking(reader, blob, _go_on, report)(buffer)
     reader.check_end()
     report(PhaseFinished(title="Checking"))
 
@@ -67,13 +71,17 @@ def _best_order(blobs: Sequence[BlobEntry], workers: int) -> list[BlobEntry]:
     return [*first, *(blob for blob in blobs if blob.size <= long)]
 
 
+def _go_on() -> None:
+    """Alone nobody else can fail."""
+
+
 def _checking(
-    reader: BundleReader, blob: BlobEntry, cancellation: Cancellation, report: Reporter
+    reader: BundleReader, blob: BlobEntry, check_cancelled: Callable[[], None], report: Reporter
 ) -> Callable[[memoryview], None]:
     label = blob.digest.encoded[:_LABEL_DIGITS]
 
     def moved(count: int) -> None:
-        cancellation.check()
+        check_cancelled()
         report(BytesMoved(name=label, count=count))
 
     def job(buffer: memoryview) -> None:

@@ -190,7 +190,8 @@ def _run(command: list[str], data: bytes, status_fd: int, home: Path) -> int:
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        # Nothing is said there. Its end is heard at once, where a wait with a limit looks up ever more rarely.
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=(status_fd,),
         cwd=home,

@@ -166,7 +166,7 @@ def written_repositories(inventory: Inventory, path_map: PathMap | None) -> tupl
     return tuple(sorted(path for path in paths if path != f"files/{inventory.name}"))
 
 
-def read_blobs(verified: Verified, executor: Executor, workers: int, report: Reporter) -> Step:
+def read_blobs(verified: Verified, executor: Executor | None, workers: int, report: Reporter) -> Step:
     """Check 8 for a bundle that is not sent anywhere: read every blob and the end of the archive."""
     inventory = verified.inventory
     read_all(verified.reader, executor, workers, report)
