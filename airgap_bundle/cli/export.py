@@ -136,8 +136,9 @@ def build(
 ) -> None:
     """Fetch everything that the lock names, write it into one file, and sign it.
 
-    A lock that is missing is made. Interrupted, the same command goes on where it stopped. With --volume-size the same
-    bytes go into OUT.001, OUT.002 and so on, with OUT.volumes.json and, for sha256sum -c, OUT.sha256.
+    A lock that is missing is made. Interrupted, the same command goes on where it stopped. Where OUT is this very
+    bundle already it says so, asks no registry, and adds at most a signature. With --volume-size the same bytes go into
+    OUT.001, OUT.002 and so on, with OUT.volumes.json and, for sha256sum -c, OUT.sha256.
     """
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.cli import clients, clock, export_text
@@ -160,7 +161,15 @@ def build(
     with building.workshop(client, jobs, terminal.report) as shop:
         now = clock.now()
         lock = building.current_lock(project, shop, now, relock=relock)
-        planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases, now=now)
+        planned = building.plan_build(
+            project,
+            lock,
+            shop,
+            docker_manifest=not no_docker_manifest,
+            bases=bases,
+            now=now,
+            out=out if isinstance(out, Path) else None,
+        )
         built = building.build(project, planned, shop, out, signers, volume_bytes=volume_bytes)
     export_text.show_built(built, out, signers, watch.seconds, terminal)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.ordered import StreamFile
+from airgap_bundle.bundle.volumes.naming import check_output_name
+from airgap_bundle.connected.at_hand import documents_of
 from airgap_bundle.connected.contents import gather
 from airgap_bundle.connected.delta import leave_out
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
@@ -193,9 +195,11 @@ def plan_build(
     docker_manifest: bool,
     now: dt.datetime,
     bases: Sequence[Base] = (),
+    out: Path | None = None,
 ) -> ExportPlan:
     """Fetch the image documents that the lock names, and lay out the bundle; without what the bases say is inside.
 
+    Those that a bundle `out` holds already are taken from there, so that building it once more asks nobody.
     What a lock from a file says of upstream signatures is judged again first: `TrustError` where that is not so.
     """
     shop.sources.directory = project.manifest.directory
@@ -203,7 +207,10 @@ def plan_build(
         from airgap_bundle.connected.upstream_confirming import confirm_verdicts  # noqa: PLC0415 - few ask for any
 
         confirm_verdicts(project.manifest, lock, shop.sources, shop.executor, ASKING_JOBS, now=now)
-    contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
+    with documents_of(out) as held:
+        shop.sources.held = held
+        contents = gather(lock, shop.sources, shop.executor, ASKING_JOBS)
+    shop.sources.held = None
     if not contents.items:
         raise UsageError(
             "AB-USAGE-NOTHING", f"{project.path} names nothing that travels", hint="add images, charts or files to it"
@@ -239,6 +246,7 @@ def build(
     )
     if isinstance(out, StreamFile):
         return build_stream(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)
+    check_output_name(out.name)
     if volume_bytes:
         return build_volumes(plan, out, volume_bytes, fetcher, signers, executor=shop.executor, workers=shop.jobs)
     return build_file(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)

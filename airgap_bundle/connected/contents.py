@@ -135,7 +135,7 @@ def _fetch(item: LockedItem, sources: Sources) -> _Gathered:
     reference = Reference.parse(item.source)
 
     def load(descriptor: Descriptor) -> Document:
-        return sources.document(reference.host, reference.repository, descriptor.digest)
+        return sources.document(reference.host, reference.repository, descriptor.digest, descriptor.media_type)
 
     rewritten = None
     original = None

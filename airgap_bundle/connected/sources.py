@@ -16,6 +16,7 @@ from airgap_bundle.registry.client import RegistryClient
 
 if TYPE_CHECKING:
     from airgap_bundle.connected.archives import Archive
+    from airgap_bundle.connected.at_hand import HeldDocuments
     from airgap_bundle.connected.chart_repository import Indexes
     from airgap_bundle.connected.stock import Stock
     from airgap_bundle.core.content import Digest
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 class Sources:
     """Clients by host. Safe to use from several threads; `close` lets go of every connection.
 
-    `directory` is what relative paths start from: that of the manifest.
+    `directory` is what relative paths start from: that of the manifest. What `held` has is not asked for.
     """
+
+    held: HeldDocuments | None = None
 
     def __init__(self, options: ClientOptions, directory: Path | None = None) -> None:
         self.directory = directory or Path()
@@ -48,9 +51,11 @@ class Sources:
                 client = self._clients[host] = RegistryClient(host, self._options)
             return client
 
-    def document(self, host: str, repository: str, digest: Digest) -> Document:
-        """An image document that must be there; `RegistryError` where it is not."""
-        document = self.registry(host).get_manifest(repository, digest)
+    def document(self, host: str, repository: str, digest: Digest, media_type: str = "") -> Document:
+        """An image document that must be there; `RegistryError` where it is not. `media_type` where that is known."""
+        document = self.held.document(digest, media_type) if self.held is not None else None
+        if document is None:
+            document = self.registry(host).get_manifest(repository, digest)
         if document is None:
             raise RegistryError(
                 "AB-REGISTRY-MISSING",

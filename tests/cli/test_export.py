@@ -169,6 +169,36 @@ def test_the_same_build_again_fetches_no_blob_and_says_that_it_is_there(trip: Tr
     assert out.read_bytes() == before
 
 
+@pytest.mark.parametrize("options", [(), ("--volume-size", "1MB")], ids=["file", "volumes"])
+def test_the_same_build_again_asks_nobody_and_changes_nothing(trip: Trip, gate: Gate, options: tuple[str, ...]) -> None:
+    image_of_many_layers(trip, gate)
+    build(trip, trip.path / "acme.tar", *options)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in trip.path.glob("acme.tar*")}
+    gate.asked.clear()
+    said = build(trip, trip.path / "acme.tar", *options)
+    assert (said.status, said.json["existed"], gate.asked) == (0, True, [])
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in trip.path.glob("acme.tar*")} == before
+
+
+def test_a_finished_bundle_whose_documents_are_damaged_is_not_taken_for_done(trip: Trip, gate: Gate) -> None:
+    image_of_many_layers(trip, gate)
+    out = trip.build(sign="")
+    raw = bytearray(out.read_bytes())
+    at = raw.index(b'"schemaVersion"', raw.index(b"blobs/sha256/"))
+    raw[at + 1 : at + 7] = b"SCHEMA"
+    out.write_bytes(raw)
+    error = refused(build(trip, out), 4, "AB-BUNDLE-BLOB", "acme.tar is damaged")
+    assert "move it away" in error["hint"]
+
+
+def test_the_bundle_of_an_older_lock_is_not_taken_for_that_of_a_new_one(trip: Trip, gate: Gate) -> None:
+    image_of_many_layers(trip, gate)
+    out = trip.build(sign="")
+    trip.put({("acme/app", "1.0"): single_image("another", layers=LAYERS)})
+    assert trip.lock("--update-all").status == 0
+    refused(build(trip, out), 2, "AB-USAGE-OUTPUT-EXISTS", "is not this bundle")
+
+
 def test_the_same_build_again_adds_the_signature_that_is_missing(trip: Trip) -> None:
     trip.one_image()
     trip.build(sign="")
