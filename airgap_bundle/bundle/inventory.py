@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airgap_bundle.core import strictjson
@@ -136,7 +137,7 @@ class Inventory:
             raise InvalidValueError(f"not a sequence: {self.sequence}")
         if len(self.blobs) + len(self.assumed) > MAX_BLOBS:
             raise InvalidValueError(f"more than {MAX_BLOBS} blobs")
-        by_digest = {blob.digest: blob for blob in (*self.blobs, *self.assumed)}
+        by_digest = {blob.digest: blob for blob in chain(self.blobs, self.assumed)}
         if len(by_digest) != len(self.blobs) + len(self.assumed):
             raise InvalidValueError("a blob is listed twice")
         object.__setattr__(self, "by_digest", by_digest)
@@ -145,7 +146,7 @@ class Inventory:
         if self.total_bytes > strictjson.MAX_INTEGER:
             # Far beyond any medium; without it offsets could grow past what a file can be asked for.
             raise InvalidValueError(f"more than {strictjson.MAX_INTEGER} bytes of content")
-        _check_items(self.items, by_digest, {blob.digest for blob in self.blobs})
+        _check_items(self.items, by_digest, {blob.digest for blob in self.assumed})
 
     @property
     def total_bytes(self) -> int:
@@ -153,12 +154,12 @@ class Inventory:
         return sum(blob.size for blob in self.blobs)
 
 
-def _check_items(items: tuple[Item, ...], by_digest: Mapping[Digest, BlobEntry], carried: set[Digest]) -> None:
+def _check_items(items: tuple[Item, ...], by_digest: Mapping[Digest, BlobEntry], assumed: set[Digest]) -> None:
     """No name is given twice, and every item's top document is in the bundle, as long as the item says."""
     names: set[tuple[str, str]] = set()
     for item in items:
         entry = by_digest.get(item.digest)
-        if entry is None or item.digest not in carried:
+        if entry is None or item.digest in assumed:
             raise InvalidValueError(f"no blob is listed for {item.source[:_MAX_QUOTED]}: {item.digest}")
         if entry.size != item.size:
             raise InvalidValueError(f"{item.digest} is listed with {entry.size} bytes and, as an item, {item.size}")
@@ -215,16 +216,19 @@ def dump_inventory(inventory: Inventory) -> bytes:
     document: dict[str, Any] = {
         **release_values(inventory),
         "members": [{"name": m.name, "digest": m.digest, "size": m.size} for m in inventory.members],
-        "blobs": [{"digest": b.digest, "size": b.size} for b in inventory.blobs],
+        "blobs": ({"digest": b.digest, "size": b.size} for b in inventory.blobs),
     }
     if inventory.assumed or inventory.base:
-        document["assumed"] = [{"digest": b.digest, "size": b.size} for b in inventory.assumed]
+        document["assumed"] = ({"digest": b.digest, "size": b.size} for b in inventory.assumed)
         document["base"] = list(inventory.base)
-    return strictjson.canonical(document)
+    return strictjson.canonical_object(document)
 
 
 def release_values(inventory: Inventory) -> dict[str, Any]:
-    """The fields that say what is to come in; without those that say what of it this one bundle holds."""
+    """The fields that say what is to come in; without those that say what of it this one bundle holds.
+
+    For `canonical_object`: `items` is an iterator, as there can be many.
+    """
     values: dict[str, Any] = {
         "_type": INVENTORY_TYPE,
         "format": FORMAT,
@@ -233,7 +237,7 @@ def release_values(inventory: Inventory) -> dict[str, Any]:
         "audience": list(inventory.audience),
         "sequence": inventory.sequence,
         "created": time_text(inventory.created),
-        "items": [_dump_item(item) for item in inventory.items],
+        "items": map(_dump_item, inventory.items),
     }
     if inventory.expires is not None:
         values["expires"] = time_text(inventory.expires)

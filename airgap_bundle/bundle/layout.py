@@ -86,9 +86,14 @@ def parse_tar_header(block: bytes) -> tuple[str, int]:
     return name, size
 
 
-def member_bytes(name: str, data: bytes) -> bytes:
+def member_parts(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
     """A whole small member: header, data, padding."""
-    return tar_header(name, len(data)) + data + bytes(padding_of(len(data)))
+    return tar_header(name, len(data)), data, bytes(padding_of(len(data)))
+
+
+def member_bytes(name: str, data: bytes) -> bytes:
+    """The same in one piece."""
+    return b"".join(member_parts(name, data))
 
 
 def blob_name(digest: Digest) -> str:

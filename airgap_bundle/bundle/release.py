@@ -28,4 +28,4 @@ def release_of(inventory: Inventory) -> Digest:
     bring the same bytes to the same places.
     """
     members = {member.name: member.digest for member in inventory.members if member.name in _MEMBERS}
-    return Digest.of(strictjson.canonical({**release_values(inventory), "members": members}))
+    return Digest.of(strictjson.canonical_object({**release_values(inventory), "members": members}))

@@ -27,8 +27,8 @@ def index_json(items: Iterable[Item]) -> bytes:
 
     Only images carry the names that runtimes look for: a chart with such a name makes `ctr images import` fail.
     """
-    entries = []
-    for item in items:
+
+    def entry_of(item: Item) -> dict[str, Any]:
         entry: dict[str, Any] = {"mediaType": item.media_type, "digest": item.digest, "size": item.size}
         if item.kind == "image":
             entry["annotations"] = {
@@ -37,8 +37,9 @@ def index_json(items: Iterable[Item]) -> bytes:
             }
         elif item.kind != "attached":
             entry["annotations"] = {NAME_ANNOTATION: item.source}
-        entries.append(entry)
-    return strictjson.canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries})
+        return entry
+
+    return strictjson.canonical_object({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": map(entry_of, items)})
 
 
 def docker_manifest(images: Iterable[tuple[Item, Sequence[Document]]]) -> bytes:
@@ -46,19 +47,15 @@ def docker_manifest(images: Iterable[tuple[Item, Sequence[Document]]]) -> bytes:
 
     `images` pairs each item with its documents, the top one first. What no runtime can load is left out.
     """
-    entries = []
-    for item, documents in images:
-        chosen = _one_platform(documents)
-        if chosen is None or chosen.config is None:
-            continue
-        entries.append(
-            {
-                "Config": blob_name(chosen.config.digest),
-                "RepoTags": _repo_tags(item.source),
-                "Layers": [blob_name(layer.digest) for layer in chosen.layers],
-            }
-        )
-    return strictjson.canonical(entries)
+    return strictjson.canonical_array(
+        {
+            "Config": blob_name(chosen.config.digest),
+            "RepoTags": _repo_tags(item.source),
+            "Layers": [blob_name(layer.digest) for layer in chosen.layers],
+        }
+        for item, documents in images
+        if (chosen := _one_platform(documents)) is not None and chosen.config is not None
+    )
 
 
 def _one_platform(documents: Sequence[Document]) -> Document | None:

@@ -7,18 +7,26 @@ for the subset that our own documents use: ASCII keys, strings, booleans, null a
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airgap_bundle.core.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 # Deep enough for any image document seen (a config with nested history has 6), shallow enough for the C stack.
 MAX_DEPTH = 64
 # RFC 8785 numbers are IEEE 754 doubles: above this an integer has no exact form.
 MAX_INTEGER = 2**53 - 1
 _MAX_INTEGER_DIGITS = 20
+# Values of a long list that are written at once: few enough to be little, enough that each costs no more than in one.
+_PIECE = 500
 # Possessive, and content with a string that never ends: one pass over any bytes, whatever they are.
 _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|(?P<open>[{\[])|(?P<close>[}\]])', re.DOTALL)
 
@@ -57,9 +65,41 @@ def parse_object(raw: bytes, *, max_bytes: int, floats: bool = False) -> dict[st
     return value
 
 
-def canonical(value: dict[str, Any] | list[Any]) -> bytes:
+def canonical(value: Mapping[str, Any] | list[Any]) -> bytes:
     """RFC 8785 bytes of a document of ours."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def canonical_array(values: Iterable[Any]) -> bytes:
+    """The same for a list, of which only a part is in memory at a time."""
+    written = io.BytesIO()
+    _write_array(written, values)
+    return written.getvalue()
+
+
+def canonical_object(members: Mapping[str, Any]) -> bytes:
+    """The same for an object; of members that are iterators only a part is in memory at a time."""
+    written = io.BytesIO()
+    between = b"{"
+    for key in sorted(members):
+        written.write(between + json.dumps(key).encode() + b":")
+        if isinstance(members[key], Iterator):
+            _write_array(written, members[key])
+        else:
+            written.write(canonical(members[key]))
+        between = b","
+    written.write(b"}" if members else b"{}")
+    return written.getvalue()
+
+
+def _write_array(written: io.BytesIO, values: Iterable[Any]) -> None:
+    left = iter(values)
+    between = b"["
+    while piece := list(islice(left, _PIECE)):
+        written.write(between)
+        written.write(memoryview(canonical(piece))[1:-1])
+        between = b","
+    written.write(b"]" if between == b"," else b"[]")
 
 
 def _check_depth(raw: bytes) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from airgap_bundle.core.errors import InvalidValueError
-from airgap_bundle.core.strictjson import MAX_DEPTH, canonical, parse_object
+from airgap_bundle.core.strictjson import MAX_DEPTH, canonical, canonical_array, canonical_object, parse_object
 
 LIMIT = 1024 * 1024
 
@@ -107,3 +107,15 @@ def test_canonical_bytes_are_sorted_and_tight() -> None:
 def test_canonical_bytes_have_no_numbers_that_are_none() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical({"a": float("nan")})
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1_203])
+def test_a_long_list_that_is_written_in_pieces_has_the_bytes_of_one_that_is_not(count: int) -> None:
+    values = [{"digest": f"sha256:{number:064}", "a": "é", "size": number} for number in range(count)]
+    assert canonical_array(iter(values)) == canonical(values)
+    whole = {"name": "é", "blobs": values, "z": None, "members": values[:2], "empty": {}}
+    assert canonical_object({**whole, "blobs": iter(values)}) == canonical(whole)
+
+
+def test_an_object_without_members_is_written_as_one() -> None:
+    assert canonical_object({}) == canonical({})
