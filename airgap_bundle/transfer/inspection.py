@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import Inventory, Item
-    from airgap_bundle.bundle.media import Medium
     from airgap_bundle.bundle.volumes.sources import MediaSupply
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
@@ -66,6 +65,9 @@ def inspect_bundle(
         check_extraction(str(bundle), extract_to)
     with open_bundle(str(bundle), access, media=media) as opened:
         medium = opened.medium
+        if check and isinstance(medium, FileMedium | JoinedMedium):
+            # First of all: what stands in memory of the head would otherwise be taken for what the medium holds.
+            medium.forget_cache()
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)
         reader = BundleReader(medium, head, inventory)
@@ -74,7 +76,7 @@ def inspect_bundle(
         if not medium.seekable:
             _read_stream(reader, report, check=check)
         elif check:
-            _check_file(medium, reader, report)
+            _check_file(reader, report)
         signatures = (*head.signatures, *opened.read_beside())
         files = tuple(_files(reader))
         return Inspection(
@@ -89,9 +91,7 @@ def inspect_bundle(
         )
 
 
-def _check_file(medium: Medium, reader: BundleReader, report: Reporter) -> None:
-    if isinstance(medium, FileMedium | JoinedMedium):
-        medium.forget_cache()
+def _check_file(reader: BundleReader, report: Reporter) -> None:
     workers = max(2, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:
         read_all(reader, executor, workers, report)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,8 +24,6 @@ from airgap_bundle.transfer.inspection import inspect_bundle
 from airgap_bundle.transfer.reading import _best_order, read_all
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from airgap_bundle.bundle.media import Medium
     from airgap_bundle.core.report import Event
 
@@ -108,6 +107,27 @@ def test_reading_back_goes_past_the_cache(bundle: Path) -> None:
         if cached_pages(bundle):
             pytest.skip("the tests lie on a file system that lives in memory")
         assert inspect_bundle(bundle, check=True, report=lambda _: None).checked
+
+
+def read_from_devices() -> int:
+    """Bytes that this process has had read from devices, not from the cache."""
+    return int(dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())["read_bytes"])
+
+
+@pytest.mark.skipif(not os.access("/proc/self/io", os.R_OK), reason="Linux says what was read from devices")
+def test_every_byte_is_read_back_from_the_medium_the_head_too(bundle: Path) -> None:
+    for _ in range(2):
+        bundle.read_bytes()
+        with closing(FileMedium(bundle)) as medium:
+            medium.forget_cache()
+        before = read_from_devices()
+        bundle.read_bytes()
+        if read_from_devices() == before:
+            pytest.skip("the tests lie on a file system that lives in memory")
+        # All of it is in memory now.
+        before = read_from_devices()
+        assert inspect_bundle(bundle, check=True, report=lambda _: None).checked
+        assert read_from_devices() - before >= bundle.stat().st_size
 
 
 def test_what_cannot_be_flushed_is_read_all_the_same(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
