@@ -207,7 +207,8 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
         raise HostError(
             "AB-STATE-MODE",
             f"others than the owner may write to the state directory {path} (mode {stat.S_IMODE(status.st_mode):04o})",
-            hint=f"make sure that nobody tampered with what is in it, then run: chmod 700 '{path}'",
+            hint=f"make sure that nobody tampered with what is in it, then run: chmod 700 '{path}' (on FAT and exFAT "
+            "modes are chosen when they are mounted: mount -o umask=077)",
         )
 
 

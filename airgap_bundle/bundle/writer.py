@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# In no name on FAT or exFAT.
+_FOREIGN = frozenset('"*:<>?\\|')
 _CANNOT_LINK = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 # Given to the kernel at once. A newer one keeps what is written in pieces as large as it is given, and looks long for
 # free memory of 2 MiB in a row: 724 MB on ext4 cost 0.6 s of its time in pieces of 4 MiB, and 0.2 s in these.
@@ -360,9 +362,10 @@ def cannot_write(path: Path, error: OSError) -> HostError:
             f"{path} cannot grow: {error.strerror}",
             hint="the file system (FAT32: 4 GiB) or `ulimit -f` allows no larger file: write to another disk",
         )
-    return HostError(
-        "AB-HOST-WRITE", f"{path} cannot be written: {error.strerror}", hint="check the path and its permissions"
-    )
+    hint = "check the path and its permissions"
+    if error.errno == errno.EINVAL and _FOREIGN & set(path.name):
+        hint = 'choose another name: FAT and exFAT keep none with " * : < > ? \\ or |'
+    return HostError("AB-HOST-WRITE", f"{path} cannot be written: {error.strerror}", hint=hint)
 
 
 def sync_directory(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.room import bundle_files
 from airgap_bundle.bundle.volumes.growing import check_no_strangers
-from airgap_bundle.bundle.volumes.naming import volume_name
+from airgap_bundle.bundle.volumes.naming import check_output_name, volume_name
 from airgap_bundle.bundle.writer import PartialFile, partial_path
 from airgap_bundle.connected.placing import journal_bytes
 
@@ -23,6 +23,7 @@ def check_room(out: Path, plan: ExportPlan, volumes: tuple[int, ...]) -> None:
     `HostError` as the build would raise it: no space, a file system for shorter files, a place that is not writable, a
     build that is under way. What an earlier run left counts as there. Nothing stays on the medium.
     """
+    check_output_name(out.name)
     names = [out.with_name(volume_name(out.name, number)) for number in range(1, len(volumes) + 1)] or [out]
     if volumes:
         check_no_strangers(out, len(volumes))

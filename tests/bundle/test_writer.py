@@ -339,6 +339,12 @@ def test_the_reason_of_the_system_becomes_ours(out: Path, number: int, code: str
     assert (error.code, os.strerror(number) in error.message) == (code, True)
 
 
+def test_where_a_name_is_none_for_the_file_system_the_characters_are_named(out: Path) -> None:
+    invalid = OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    assert "FAT and exFAT keep none with" in str(cannot_write(out.with_name("ac:me.tar"), invalid).hint)
+    assert "FAT" not in str(cannot_write(out, invalid).hint)
+
+
 def test_a_directory_that_cannot_be_flushed_does_not_spoil_a_finished_bundle(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

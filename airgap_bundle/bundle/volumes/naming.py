@@ -43,6 +43,16 @@ def medium_note(volume_bytes: int) -> str:
     return "too long for FAT32" if volume_bytes > FAT32_BYTES else ""
 
 
+def check_output_name(name: str) -> None:
+    """`UsageError` for a name that FAT and exFAT quietly shorten: another file would be found under it."""
+    if name != name.rstrip(". "):
+        raise UsageError(
+            "AB-USAGE-OUTPUT-NAME",
+            f"a bundle cannot be called {name!r}: FAT and exFAT drop dots and spaces at the end of a name",
+            hint=f"call it {name.rstrip('. ') or 'bundle.tar'!r}",
+        )
+
+
 def volume_name(name: str, number: int) -> str:
     """`NAME.001` for 1."""
     return f"{name}.{number:03d}"

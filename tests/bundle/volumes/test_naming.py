@@ -11,6 +11,7 @@ import pytest
 from airgap_bundle.bundle.volumes.naming import (
     DVD_BYTES,
     FAT32_BYTES,
+    check_output_name,
     misnumbered,
     parse_volume_name,
     parse_volume_size,
@@ -104,3 +105,15 @@ def test_a_dvd_volume_with_its_file_system_and_what_lies_beside_fits_a_dvd(tmp_p
     sectors = int((said.stdout.split() or said.stderr.split())[-1])
     # The smaller of the two kinds: a DVD+R has 2,295,104 sectors of 2,048 bytes.
     assert sectors <= 2_295_104
+
+
+@pytest.mark.parametrize("name", ["acme.tar.", "acme.tar ", "acme. .", " "])
+def test_a_name_that_fat_would_shorten_is_refused_everywhere(name: str) -> None:
+    with pytest.raises(UsageError, match="drop dots and spaces") as caught:
+        check_output_name(name)
+    assert caught.value.code == "AB-USAGE-OUTPUT-NAME"
+
+
+@pytest.mark.parametrize("name", ["acme.tar", ".acme", "a b.tar", "-"])
+def test_dots_and_spaces_elsewhere_in_a_name_are_fine(name: str) -> None:
+    check_output_name(name)
