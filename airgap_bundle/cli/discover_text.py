@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.core.text import count_text
+from airgap_bundle.core.text import count_text, printable
 from airgap_bundle.discovery.finds import Certainty
 from airgap_bundle.output.tables import table
 
@@ -63,4 +63,5 @@ def _record(found: Discovery) -> dict[str, object]:
             for one in found.risks
         ],
         "scannedOnly": found.scanned_only,
+        "unread": [printable(file) for file in found.unread],
     }

@@ -179,7 +179,8 @@ def discover(
     """Find the images in charts and deployments, and say where each was found.
 
     What is deployed, what only a switch turns on and what is a guess are listed apart, and so is what could not be
-    resolved and what would fail inside although every image arrived.
+    resolved and what would fail inside although every image arrived. Of a directory with a kustomization what that
+    deploys is read; the files below that it leaves out are named.
     """
     from airgap_bundle.cli import clients, discover_text
     from airgap_bundle.connected import building

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from airgap_bundle.core.errors import AirgapError, UsageError
+from airgap_bundle.core.text import count_text, printable
 from airgap_bundle.discovery import kubernetes
 from airgap_bundle.discovery.charts import discover_chart
 from airgap_bundle.discovery.compose import discover_compose, is_compose
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 _YAML = frozenset({".yaml", ".yml", ".json"})
 _ARCHIVES = (".tgz", ".tar.gz")
+_LISTS = frozenset({".list", ".lst"})
+_DOCKERFILES = ("dockerfile", "containerfile")
+# More names are not read; JSON has all of them.
+_SHOWN_FILES = 5
 
 
 def discover_path(path: Path, values: Sequence[str] = ()) -> Discovery:
@@ -59,7 +65,7 @@ def discover_workload(kind: str, path: Path) -> Discovery:
     if not path.is_dir():
         return kubernetes.discover_manifest(path)
     if kubernetes.kustomization_in(path):
-        return kubernetes.discover_kustomization(path, discover_chart)
+        return _kustomized(path)
     files = [file for file in kubernetes.files_below(path) if file.suffix in _YAML]
     return gathered([kubernetes.discover_manifest(file) for file in files])
 
@@ -69,7 +75,7 @@ def _directory(path: Path, values: Sequence[str]) -> Iterator[Callable[[], Disco
         yield partial(_guarded, path, values)
         return
     if kubernetes.kustomization_in(path):
-        yield partial(kubernetes.discover_kustomization, path, discover_chart)
+        yield partial(_kustomized, path)
         return
     taken: set[Path] = set()
     for file in kubernetes.files_below(path):
@@ -82,9 +88,35 @@ def _directory(path: Path, values: Sequence[str]) -> Iterator[Callable[[], Disco
             yield partial(_guarded, chart, values)
         elif kustomized is not None:
             taken.add(kustomized)
-            yield partial(kubernetes.discover_kustomization, kustomized, discover_chart)
+            yield partial(_kustomized, kustomized)
         else:
             yield partial(_guarded, file, values)
+
+
+def _kustomized(path: Path) -> Discovery:
+    """What the kustomization of a directory deploys; and which files below are not among that, as nobody reads them."""
+    found = kubernetes.discover_kustomization(path, discover_chart)
+    unread = [
+        str(file)
+        for file in kubernetes.files_below(path)
+        if _may_name_images(file) and not any(one in found.read for one in (file.resolve(), *file.resolve().parents))
+    ]
+    if not unread:
+        return found
+    shown = ", ".join(file.removeprefix(f"{path}/") for file in unread[:_SHOWN_FILES])
+    more = f" and {len(unread) - _SHOWN_FILES} more" if len(unread) > _SHOWN_FILES else ""
+    kustomization = kubernetes.kustomization_in(path)
+    remark = (
+        f"{count_text(len(unread), 'file')} in {path} {'was' if len(unread) == 1 else 'were'} not read, as "
+        f"{kustomization.name if kustomization else 'its kustomization'} deploys none of them: {shown}{more}"
+    )
+    return replace(found, unread=tuple(unread), remarks=(*found.remarks, printable(remark)))
+
+
+def _may_name_images(file: Path) -> bool:
+    """Whether the file would be read if it were named alone; what it holds may still be something else."""
+    name = file.name.lower()
+    return file.suffix in _YAML | _LISTS | {".dockerfile"} or name.endswith(_ARCHIVES) or name.startswith(_DOCKERFILES)
 
 
 def _outermost(file: Path, top: Path, wanted: Callable[[Path], bool]) -> Path | None:

@@ -14,6 +14,7 @@ from airgap_bundle.core.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from airgap_bundle.core.oci import Reference
 
@@ -91,12 +92,18 @@ class Find:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """Everything that was found in one or several places. `remarks` is what the person should know about the search."""
+    """Everything that was found in one or several places. `remarks` is what the person should know about the search.
+
+    `read` are the files and directories that a kustomization names and that were read, resolved; `unread` the files
+    beside them that nobody looked into.
+    """
 
     sightings: tuple[Sighting, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
     risks: tuple[Risk, ...] = ()
     remarks: tuple[str, ...] = ()
+    read: frozenset[Path] = frozenset()
+    unread: tuple[str, ...] = ()
     # Whether a chart could only be scanned: guesses are all there is then.
     scanned_only: bool = field(default=False)
 
@@ -124,5 +131,7 @@ def gathered(discoveries: Iterable[Discovery]) -> Discovery:
         unresolved=tuple(dict.fromkeys(one for part in parts for one in part.unresolved)),
         risks=tuple(dict.fromkeys(risk for part in parts for risk in part.risks)),
         remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+        read=frozenset().union(*(part.read for part in parts)),
+        unread=tuple(dict.fromkeys(file for part in parts for file in part.unread)),
         scanned_only=any(part.scanned_only for part in parts),
     )

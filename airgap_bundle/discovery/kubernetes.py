@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,7 @@ def discover_kustomization(
         message = "no kustomization is here" if file is None else "kustomizations within kustomizations without end"
         return Discovery(unresolved=(Unresolved(where=str(directory), message=message),))
     stream = parse_bytes(read_document(file), str(file))
-    parts: list[Discovery] = [discover_stream(Stream(documents=(), troubles=stream.troubles))]
+    parts: list[Discovery] = [discover_stream(Stream(documents=(), troubles=stream.troubles)), _read(file)]
     for document in stream.documents:
         for key in ("resources", "bases", "components", "crds", "generators", "transformers", "patchesStrategicMerge"):
             parts += [_resource(directory, name, chart, root, depth) for name in texts(entry(document, key))]
@@ -113,6 +114,10 @@ def files_below(directory: Path) -> Iterator[Path]:
             yield path
 
 
+def _read(path: Path) -> Discovery:
+    return Discovery(read=frozenset((path.resolve(),)))
+
+
 def _tree(directory: Path) -> Path:
     """What belongs together: the checkout, else two levels up, since overlays name their bases as `../../base`."""
     return next((one for one in (directory, *directory.parents) if (one / ".git").exists()), directory.parent.parent)
@@ -137,7 +142,7 @@ def _resource(
     try:
         if path.is_dir():
             return discover_kustomization(path, chart, root, depth + 1)
-        return discover_manifest(path)
+        return gathered([discover_manifest(path), _read(path)])
     except AirgapError as error:
         return Discovery(unresolved=(Unresolved(where=where, message=error.message),))
 
@@ -151,7 +156,7 @@ def _inflated(directory: Path, node: Node, chart: Callable[[Path, list[str]], Di
                 for one in [text_of(entry(node, "valuesFile")), *texts(entry(node, "additionalValuesFiles"))]
                 if one and archive.is_inside(one) and (directory / one).is_file()
             ]
-            return chart(place, values)
+            return gathered([chart(place, values), _read(place)])
     message = f"inflates the chart {name} {version} from {text_of(entry(node, 'repo'))}, which is not here"
     return Discovery(unresolved=(Unresolved(where=f"{file}:{node.place.line}", message=message),))
 
@@ -166,9 +171,7 @@ def _renamed(discovery: Discovery, rules: tuple[Node, ...]) -> Discovery:
             if asked is not None and asked.name == renamed.reference.name:
                 renamed = _renamed_one(renamed, rule)
         sightings.append(renamed)
-    return Discovery(
-        sightings=tuple(sightings), unresolved=discovery.unresolved, risks=discovery.risks, remarks=discovery.remarks
-    )
+    return replace(discovery, sightings=tuple(sightings))
 
 
 def _renamed_one(sighting: Sighting, rule: Node) -> Sighting:

@@ -243,6 +243,39 @@ def test_a_kustomization_renames_and_says_what_is_elsewhere(tmp_path: Path) -> N
     ]
 
 
+POD = "apiVersion: v1\nkind: Pod\nspec: {{containers: [{{image: {}}}]}}\n"
+
+
+def test_files_that_a_kustomization_leaves_out_are_named(tmp_path: Path) -> None:
+    top = tmp_path / "deploy"
+    for folder in ("base", "charts/own/templates", "overlays/prod"):
+        (top / folder).mkdir(parents=True)
+    (top / "kustomization.yaml").write_text(
+        "resources: [base, inline.yaml]\npatches: [{path: patch.yaml}]\nhelmCharts: [{name: own}]\n"
+    )
+    (top / "base" / "Kustomization").write_text("resources: [pod.yaml]\n")
+    (top / "base" / "pod.yaml").write_text(POD.format("a.io/base:1"))
+    (top / "charts" / "own" / "Chart.yaml").write_text("apiVersion: v2\nname: own\nversion: 1.0.0\n")
+    (top / "charts" / "own" / "templates" / "pod.yaml").write_text(POD.format("a.io/chart:1"))
+    for name in ("inline.yaml", "patch.yaml"):
+        (top / name).write_text(POD.format(f"a.io/{name[:5]}:1"))
+    assert discover_path(top).unread == ()
+    left_out = ["Dockerfile", "job.json", "base/other.yaml", "overlays/prod/kustomization.yaml", "overlays/prod/p.yaml"]
+    for name in left_out:
+        (top / name).write_text(POD.format("a.io/hidden:1") if name.endswith("yaml") else "FROM a.io/hidden:1\n")
+    (top / "README.md").write_text("not read by anybody")
+    seen = discover_path(top)
+    assert "a.io/hidden:1" not in listed(seen)
+    assert list(seen.unread) == [str(top / name) for name in left_out]
+    said = [remark for remark in seen.remarks if "not read" in remark]
+    assert said == [
+        f"5 files in {top} were not read, as kustomization.yaml deploys none of them: {', '.join(left_out)}"
+    ]
+    assert discover_workload("kubernetes", top).unread == seen.unread
+    # Above it there is none: what lies below a kustomization is left out all the same.
+    assert discover_path(tmp_path).unread == seen.unread
+
+
 def test_lists_have_comments_and_say_what_is_no_reference(tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text("\ufeff# all\nredis:7  # cache\nA B\n\nghcr.io/x/y@sha256:" + "0" * 64 + "\n")
     seen = discover_path(tmp_path / "images.txt")
