@@ -85,7 +85,7 @@ class BlobRoutes:
             return _created(repository, _digest(request.first("mount")))
         digest = request.first("digest")
         algorithm = _digest(digest).algorithm if digest is not None else _algorithm(request)
-        identifier = self._uploads.start(repository, algorithm=algorithm)
+        identifier = self._uploads.start(repository, mark=request.mark, algorithm=algorithm)
         if digest is None:
             return _accepted(repository, identifier, 0)
         with self._uploads.open(repository, identifier) as upload:

@@ -118,7 +118,8 @@ class RegistryApplication:
         except ContentMismatchError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "DIGEST_INVALID", str(error)) from error
         except TooManyUploadsError as error:
-            message = "too many uploads are under way; finish or cancel some"
+            whose = "of this login or address, which leaves the rest to others" if error.is_share else "here"
+            message = f"too many uploads {whose} are under way; finish or cancel some"
             headers = [("Retry-After", "10")]
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message, headers=headers) from error
         except UploadBusyError as error:

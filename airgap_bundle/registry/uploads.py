@@ -1,9 +1,9 @@
 """Uploads under way: bytes that arrive in pieces and have no digest yet.
 
 Each is one file, so that another process, or this one after a restart, can go on with it. Its name binds it to its
-repository. A file is locked while somebody writes to it; the running hash is kept in memory, and made again from the
-file where that memory is gone. Their number is bounded, and those that nobody touched for an hour are swept away, as
-are files that a killed process left among the scratch files.
+repository, and says who began it. A file is locked while somebody writes to it; the running hash is kept in memory, and
+made again from the file where that memory is gone. Their number is bounded, for all and for each caller, and those that
+nobody touched for an hour are swept away, as are files that a killed process left among the scratch files.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from airgap_bundle.core.content import Digest, Source
     from airgap_bundle.registry.contents import Contents
 
-# A push keeps about five open at a time; this many pushes at once is an attack or a fault.
-MAX_UPLOADS = 256
+# A push keeps a few dozen open at a time; this many pushes at once is an attack or a fault.
+MAX_UPLOADS = 512
+# Of these one login has at most so many, or one address where nobody logs in: whoever begins uploads and leaves them
+# takes no other's. Two pushes at once by one login stay below.
+MAX_UPLOADS_EACH = 128
 # Long enough for a client to wait out a short outage, short enough that abandoned bytes do not fill the disk.
 IDLE_SECONDS = 3600.0
 _SWEEP_EVERY_SECONDS = 60.0
@@ -38,7 +41,11 @@ _REPOSITORY_MARK_DIGITS = 16
 
 
 class TooManyUploadsError(Exception):
-    """As many uploads are under way as are allowed at a time."""
+    """As many uploads are under way as are allowed at a time: for all, or with `is_share` for whoever asks."""
+
+    def __init__(self, *, is_share: bool) -> None:
+        super().__init__("too many uploads are under way")
+        self.is_share = is_share
 
 
 class UploadBusyError(Exception):
@@ -57,13 +64,16 @@ class Uploads:
         self._lock = threading.Lock()
         self._last_sweep = 0.0
 
-    def start(self, repository: str, *, algorithm: str = "sha256") -> str:
-        """Begin an upload; its identifier. Raises `TooManyUploadsError`."""
+    def start(self, repository: str, *, mark: str, algorithm: str = "sha256") -> str:
+        """Begin an upload for the caller of this mark (`callers`); its identifier. Raises `TooManyUploadsError`."""
         with durable.host_errors(self._contents.root, "begin an upload"):
             durable.make_directory(self._directory)
-            if self._sweep() >= self._limit:
-                raise TooManyUploadsError
-            identifier = str(uuid.uuid4())
+            names = self._sweep(mark)
+            if _count_of(names, mark) >= MAX_UPLOADS_EACH:
+                raise TooManyUploadsError(is_share=True)
+            if len(names) >= self._limit:
+                raise TooManyUploadsError(is_share=False)
+            identifier = _new_identifier(mark)
             path = self._path(repository, identifier)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
         with self._lock:
@@ -117,16 +127,17 @@ class Uploads:
         mark = hashlib.sha256(repository.encode()).hexdigest()[:_REPOSITORY_MARK_DIGITS]
         return self._directory / f"{identifier}.{mark}"
 
-    def _sweep(self) -> int:
-        """Remove what was abandoned, now and then; the number of uploads under way."""
+    def _sweep(self, mark: str = "") -> list[str]:
+        """Remove what was abandoned, now and then and where it is in the way; the files of uploads under way."""
         names = _names(self._directory)
         now = time.monotonic()
+        is_full = len(names) >= self._limit or _count_of(names, mark) >= MAX_UPLOADS_EACH
         with self._lock:
-            due = len(names) >= self._limit or now - self._last_sweep >= _SWEEP_EVERY_SECONDS or not self._last_sweep
+            due = is_full or now - self._last_sweep >= _SWEEP_EVERY_SECONDS or not self._last_sweep
             if due:
                 self._last_sweep = now
         if not due:
-            return len(names)
+            return names
         for directory in (self._directory, self._contents.scratch):
             for name in _names(directory):
                 if _is_abandoned(directory / name, self._idle_seconds):
@@ -135,7 +146,7 @@ class Uploads:
         alive = {name.partition(".")[0] for name in names}
         with self._lock:
             self._running = {name: running for name, running in self._running.items() if name in alive}
-        return len(names)
+        return names
 
 
 class _Running:
@@ -212,6 +223,16 @@ class Upload:
             while count := os.readv(self._descriptor, [buffer]):
                 hasher.update(buffer[:count])
         return hasher.hexdigest()
+
+
+def _new_identifier(mark: str) -> str:
+    """74 bits that nobody guesses, and who began it: known again without a file beside it, in any process."""
+    return str(uuid.UUID(bytes=os.urandom(10) + bytes.fromhex(mark), version=4))
+
+
+def _count_of(names: list[str], mark: str) -> int:
+    """How many of these files a caller has begun; 0 for nobody."""
+    return sum(1 for name in names if name.partition(".")[0].endswith(f"-{mark}")) if mark else 0
 
 
 def _names(directory: Path) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from airgap_bundle.core.text import printable
+from airgap_bundle.registry.callers import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -72,6 +73,11 @@ class Request:
     def note_caller(self, name: str) -> None:
         """Tell the server who it is, for its log."""
         self.environ["REMOTE_USER"] = name
+
+    @property
+    def mark(self) -> str:
+        """For whom a share of the server is counted: known once the request was admitted."""
+        return mark_of(self.environ.get("REMOTE_USER", ""), self.peer)
 
     def first(self, name: str) -> str | None:
         """The first value of a query parameter."""

@@ -14,7 +14,12 @@ from airgap_bundle.core.content import Digest
 
 if TYPE_CHECKING:
     from airgap_bundle.boundary.sending.presence import Inquirer
+    from airgap_bundle.core.errors import RegistryError
     from airgap_bundle.transfer.plan import PushPlan
+
+# Uploads that are begun and wait for their turn, and how many repositories are asked together: twice this many are open
+# at most, which every registry allows. Most bundles go to fewer repositories.
+_KEPT = 32
 
 
 def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None:
@@ -22,8 +27,9 @@ def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None
 
     `receipts` is the repository that the receipt will go to.
 
-    A blob that will be uploaded there is begun, and its upload uses what was begun. Where everything comes from other
-    repositories an upload is begun and cancelled. After a refusal all of them are cancelled: nothing is left behind.
+    A blob that will be uploaded there is begun, and for the first ones its upload uses what was begun; registries allow
+    only so many that are begun and left. All others are cancelled at once. After a refusal all of them are: nothing is
+    left behind.
     """
     uploaded: dict[str, Digest] = {}
     mounted: dict[str, Digest] = {}
@@ -35,9 +41,13 @@ def check_writable(plan: PushPlan, inquirer: Inquirer, *, receipts: str) -> None
     config = Digest.of(EMPTY_CONFIG)
     if (uploaded or mounted) and not inquirer.registry.has_blob(receipts, config, len(EMPTY_CONFIG)):
         mounted[receipts] = config
-    questions = mounted | uploaded
-    refused = inquirer.prepare(questions.items(), plan.upload_bytes)
-    passing = questions if refused else {name: questions[name] for name in mounted.keys() - uploaded.keys()}
-    inquirer.cancel((name, digest) for name, digest in sorted(passing.items()) if name not in refused)
+    questions = [*uploaded.items(), *((name, mounted[name]) for name in sorted(mounted.keys() - uploaded.keys()))]
+    kept = set(list(uploaded.items())[:_KEPT])
+    refused: dict[str, RegistryError] = {}
+    for start in range(0, len(questions), _KEPT):
+        asked = questions[start : start + _KEPT]
+        refused |= inquirer.prepare(asked, plan.upload_bytes)
+        inquirer.cancel(sorted(one for one in asked if one not in kept and one[0] not in refused))
     if refused:
+        inquirer.cancel(sorted(one for one in kept if one[0] not in refused))
         raise refusal(plan.destination, refused, len(questions))
