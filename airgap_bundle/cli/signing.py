@@ -87,7 +87,7 @@ def _sign(
     with --attach. A bundle that cannot be written to is signed beside it, in NAME.signatures/.
     """
     from airgap_bundle.cli import clock, export_text
-    from airgap_bundle.connected import attaching, signing
+    from airgap_bundle.connected import adding, attaching, signing
 
     if not sign and not attach and inventory_only is None:
         raise UsageError(
@@ -103,7 +103,7 @@ def _sign(
     )
     signers = signing.find_signers(sign or (), options)
     attached = attaching.attach(bundle, attach, key or (), clock.now()) if attach else ()
-    export_text.show_signed(bundle, (*attached, *signing.sign_existing(bundle, signers)), terminal)
+    export_text.show_signed(bundle, (*attached, *adding.sign_existing(bundle, signers)), terminal)
 
 
 def _trusted_root(
@@ -116,8 +116,9 @@ def _trusted_root(
 ) -> None:
     """Write what the inside needs to verify keyless signatures: the trusted root that its policy pins."""
     from airgap_bundle.cli import export_text
-    from airgap_bundle.connected import attaching, signing
+    from airgap_bundle.connected import attaching
+    from airgap_bundle.connected.keyless_signing import find_service
 
-    service = signing.find_service(trust_config)
+    service = find_service(trust_config)
     digest = attaching.write_new_file(output, service.trusted_root)
     export_text.show_trusted_root(service.name, output, digest, terminal)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.signatures import SignatureFile
 from airgap_bundle.bundle.writer import cannot_write
-from airgap_bundle.connected.signing import add_to_bundle, read_inventory_bytes
+from airgap_bundle.connected.adding import add_to_bundle, read_inventory_bytes
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import DocumentError, HostError, InvalidValueError, TrustError, UsageError
 from airgap_bundle.core.text import printable

@@ -13,7 +13,6 @@ from airgap_bundle.connected.at_hand import documents_of
 from airgap_bundle.connected.contents import gather
 from airgap_bundle.connected.delta import leave_out
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
-from airgap_bundle.connected.export_volumes import build_volumes
 from airgap_bundle.connected.fetching import Fetcher
 from airgap_bundle.connected.sources import Sources
 from airgap_bundle.core.errors import DocumentError, UsageError
@@ -248,5 +247,7 @@ def build(
         return build_stream(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)
     check_output_name(out.name)
     if volume_bytes:
+        from airgap_bundle.connected.export_volumes import build_volumes  # noqa: PLC0415 - most builds make one file
+
         return build_volumes(plan, out, volume_bytes, fetcher, signers, executor=shop.executor, workers=shop.jobs)
     return build_file(plan, out, fetcher, signers, executor=shop.executor, workers=shop.jobs)

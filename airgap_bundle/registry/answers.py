@@ -7,7 +7,6 @@ Pure. The registry's own words are quoted, bounded; whoever prints them escapes 
 from __future__ import annotations
 
 import email.utils
-import html
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -73,6 +72,8 @@ def quote(body: bytes | None, content_type: str) -> str:
     if content_type.startswith("text/plain") or not content_type:
         return _cut(body.decode("utf-8", "replace").strip().partition("\n")[0])
     if content_type.startswith("text/html") and (title := _TITLE.search(body[:4096].decode("utf-8", "replace"))):
+        import html  # noqa: PLC0415 - its table of names costs a millisecond, and few answers are pages
+
         # Of a page for people the title is enough, if it says more than the status does.
         words = " ".join(html.unescape(title[1]).split())
         return "" if words.lower() in _PHRASES else _cut(words)
