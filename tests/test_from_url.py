@@ -165,6 +165,33 @@ def test_tls_with_an_authority_of_the_site_and_a_login_from_netrc(
     assert trip.inside("acme/app", "1.0") == image.digest
 
 
+def test_a_server_that_wants_a_client_certificate_gets_that_of_the_bundle_and_no_other(
+    trip: Trip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = authority(tmp_path / "authority")
+    image = trip.one_image()
+    certificate, key = site.issue("carrier")
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    with nginx_drop(tmp_path / "web", tls=site.issue("drop"), client_authority=site.ca_file) as drop:
+        url = serve(trip, drop)
+        trust = ("--ca-file", site.ca_file, "--plain-http", trip.inner.address)
+        json = ("--format", "json")
+        for wrong in ((), ("--cert-file", certificate, "--key-file", key)):
+            assert failed(trip.push(url, "", *trust, *wrong, *json)) == (5, "AB-URL-REFUSED")
+        alone = trip.push(url, "", *trust, "--bundle-key", key, *json)
+        assert failed(alone) == (2, "AB-REGISTRY-OPTIONS")
+        assert "--bundle-cert" in alone.json["error"]["hint"]
+        missing = trip.push(url, "", *trust, "--bundle-cert", tmp_path / "nothing.pem", *json)
+        assert failed(missing) == (6, "AB-NETWORK-CERTIFICATE-FILE")
+        for given in (("--bundle-cert", certificate, "--bundle-key", key), ("--bundle-cert", both)):
+            assert trip.pushed(url, "", *trust, *given)["bundle"] == url
+        monkeypatch.setenv("AIRGAP_BUNDLE_CERT", str(both))
+        said = run("airgap-import", "inspect", url, "--ca-file", site.ca_file)
+        assert said.status == 0, said.err
+    assert trip.inside("acme/app", "1.0") == image.digest
+
+
 def test_a_file_that_is_replaced_in_the_middle_is_noticed_and_no_tag_moves(trip: Trip, drop: Drop) -> None:
     """A rate limit makes the push slow; meanwhile somebody puts the next version there."""
     trip.put({("acme/app", "1.0"): single_image("app", size=12 * MIB)})

@@ -23,6 +23,24 @@ Netrc = Annotated[
         "--netrc", envvar="AIRGAP_NETRC", metavar="FILE", help="Login for the URL of a bundle, instead of ~/.netrc."
     ),
 ]
+BundleCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle-cert",
+        envvar="AIRGAP_BUNDLE_CERT",
+        metavar="FILE",
+        help="Client certificate (PEM) for the URL of a bundle; the registry never sees it.",
+    ),
+]
+BundleKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle-key",
+        envvar="AIRGAP_BUNDLE_KEY",
+        metavar="FILE",
+        help="Key of --bundle-cert (PEM), if it is not in the same file.",
+    ),
+]
 Media = Annotated[
     list[Path] | None,
     typer.Option(
@@ -65,6 +83,8 @@ class BundleOptions:
     wait_media: WaitMedia = 0
     signatures: Signatures = None
     netrc: Netrc = None
+    bundle_cert: BundleCert = None
+    bundle_key: BundleKey = None
     s3_endpoint: S3Endpoint = None
     s3_ambient: S3Ambient = False
 

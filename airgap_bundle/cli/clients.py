@@ -69,10 +69,18 @@ def bundle_access(
     pacing: Pacing | None = None,
 ) -> Access:
     """For the address of a bundle: that host alone, with no login and no certificate of a registry."""
+    if given.bundle_key is not None and given.bundle_cert is None:
+        raise UsageError(
+            "AB-REGISTRY-OPTIONS",
+            "a client key was given without its certificate",
+            hint="give both --bundle-cert and --bundle-key",
+        )
     options = ClientOptions(
         side="bundle address",
         plain_http=frozenset(plain_http or ()),
         ca_file=ca_file,
+        cert_file=given.bundle_cert,
+        key_file=given.bundle_key,
         pacing=pacing or Pacing(),
         reporter=report,
     )

@@ -60,11 +60,18 @@ class Drop:
 
 
 @contextlib.contextmanager
-def nginx_drop(path: Path, *, tls: tuple[Path, Path] | None = None, rules: str = "") -> Iterator[Drop]:
-    """nginx with the files of `path/files/drop`. `rules` are lines of the location that they are in."""
+def nginx_drop(
+    path: Path, *, tls: tuple[Path, Path] | None = None, rules: str = "", client_authority: Path | None = None
+) -> Iterator[Drop]:
+    """nginx with the files of `path/files/drop`. `rules` are lines of the location that they are in.
+
+    With `client_authority` clients need a certificate by it.
+    """
     directory = path / "files" / "drop"
     directory.mkdir(parents=True)
     log = path / "drop.log"
     location = f"root {path / 'files'}; access_log {log} combined; location /drop/ {{ {rules} }}"
-    with nginx_before("127.0.0.1:1", path / "nginx", rules=location, tls=tls) as front:
+    with nginx_before(
+        "127.0.0.1:1", path / "nginx", rules=location, tls=tls, client_authority=client_authority
+    ) as front:
         yield Drop(base=f"http{'s' if tls else ''}://{front.address}", directory=directory, log=log)
