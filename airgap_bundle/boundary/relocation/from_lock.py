@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipts.services import Service
 from airgap_bundle.core.errors import DocumentError, InvalidValueError
-from airgap_bundle.manifest.lock import parse_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +37,10 @@ class Named:
 
 def named_in(lock_raw: bytes) -> Mapping[_Key, Named]:
     """What the lock says, by kind and source; nothing where it cannot be read."""
+    if not any(mark in lock_raw for mark in _HOLDING):
+        return {}
+    from airgap_bundle.manifest.lock import parse_items  # noqa: PLC0415 - 15 ms, and locks of images alone hold none
+
     try:
         items = list(parse_items(lock_raw, "the lock", holding=_HOLDING))
     except DocumentError:
