@@ -16,8 +16,10 @@ from support.gate import gate_before
 from support.images import cosign_signature, multi_arch_image, referrer, single_image
 from support.nginx import nginx_before
 from support.registries import debian_registry, embedded_registry
-from support.trip import client, keys, make_trip, run, start
+from support.trip import catalogue, client, keys, make_trip, run, start
 
+from airgap_bundle.boundary.receipts.documents import dump_receipt, parse_receipt
+from airgap_bundle.boundary.receipts.kept import keep_receipt
 from airgap_bundle.bundle.signatures import SignatureFile
 from airgap_bundle.core.content import Digest
 from airgap_bundle.registry.store import DirectoryRegistry
@@ -483,6 +485,56 @@ def test_a_delta_for_two_destinations_leaves_out_what_both_hold(releases: Releas
     assert inventory_of(releases.build("x.tar", holdings(releases))).assumed == inventory_of(both).assumed
     releases.push(both, dest=production)
     releases.push(both, dest=staging)
+
+
+def apart(trip: Trip) -> None:
+    """A policy in which two products have repositories of their own."""
+    text = trip.policy.read_text()
+    head, star, rest = text.partition('  "*":')
+    named = "".join(
+        f"  {name}:\n    require: [release]\n    repositories: ['*/{path}/**']\n"
+        for name, path in (("acme", "acme"), ("secret", "secret"))
+    )
+    lines = rest.splitlines(keepends=True)
+    end = next((n for n, line in enumerate(lines) if n and not line.startswith("    ")), len(lines))
+    trip.policy.write_text(head + named + "".join(lines[end:]))
+    assert star
+
+
+def test_what_the_policy_keeps_apart_is_neither_looked_for_nor_mounted(releases: Releases) -> None:
+    """The author of a delta knows the digest of a layer of another product, and wants it among their own images."""
+    trip = releases.trip
+    apart(trip)
+    releases.put("1", {"secret/store": single_image("kept secret", base="shared")}, name="secret")
+    theirs = releases.build("secret.tar", name="secret")
+    releases.push(theirs, dest=f"{trip.inner.address}/mirror")
+    releases.put("1", {"acme/a": single_image("kept secret", base="shared")})
+    delta = releases.build("delta.tar", theirs)
+    assert inventory_of(delta).assumed
+    with gate_before(trip.inner.address) as gate:
+        # The ledger knows the registry by the other name: both ways to the same content.
+        for front in (gate.address, trip.inner.address):
+            said = trip.push(delta, f"{front}/mirror", "--format", "json")
+            assert (said.status, said.json["error"]["code"]) == (4, "AB-BUNDLE-BASE"), said.err
+            assert "airgap-import holdings acme -o FILE" in said.json["error"]["hint"]
+        assert gate.count("HEAD", "/secret/") == 0
+    assert "mirror/airgap-receipts/acme" not in catalogue(trip.inner)
+
+
+def test_nor_is_it_where_a_receipt_in_the_destination_says_that_it_is_ours(releases: Releases) -> None:
+    """Receipts there are nobody's word: whoever may write them could name any repository."""
+    trip = releases.trip
+    apart(trip)
+    image = single_image("kept secret", base="shared")
+    releases.put("1", {"secret/store": image}, name="secret")
+    theirs = releases.build("secret.tar", name="secret")
+    receipt = parse_receipt(releases.push(theirs, dest=trip.dest).read_bytes())
+    with client(trip.inner.address) as registry:
+        forged = replace(receipt, product="acme")
+        assert keep_receipt(registry, "mirror", "acme", forged.id, dump_receipt(forged))
+        releases.put("1", {"acme/a": image})
+        said = trip.push(releases.build("delta.tar", theirs), "", "--format", "json")
+    assert (said.status, said.json["error"]["code"]) == (4, "AB-BUNDLE-BASE"), said.err
 
 
 def test_holdings_of_another_product_elsewhere_do_not_count(releases: Releases, second: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.judging.release import check_may_be_tagged
@@ -146,7 +147,13 @@ class Push:
         if inventory.assumed or self.deep:
             from airgap_bundle.boundary.sending.base import Memory, prove_base  # noqa: PLC0415 - most bundles are whole
 
-            memory = Memory(ledger=self.ledger, destination=self.destination, in_destination=self._kept)
+            memory = Memory(
+                ledger=self.ledger,
+                destination=self.destination,
+                product=inventory.name,
+                may_write=partial(self.policy.may_write, inventory.name),
+                in_destination=self._kept,
+            )
             plan = prove_base(plan, inventory, memory, inquirer, self.report, deep=self.deep)
         return Prepared(verified=verified, plan=plan, skipped=skipped)
 

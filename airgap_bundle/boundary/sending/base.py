@@ -3,6 +3,10 @@
 The destination is asked, and nobody else is believed: not the inventory, not the base that the delta was built against.
 Receipts only say where to look: a blob that none of the bundle's own repositories has may be in another one of the same
 registry, from which it is mounted.
+
+Who mounts a blob reads it, on behalf of whoever pulls the product. So only repositories count that the policy lets the
+product write to anyway, below DEST, and those where the ledger says that this very product was imported to. Else the
+author of a delta who knows the digest of a layer of another product could have it put among their own images.
 """
 
 from __future__ import annotations
@@ -47,19 +51,26 @@ _DAMAGED = frozenset({"AB-REGISTRY-CONTENT", "AB-STORE-DAMAGED", "AB-STORE-SIZE"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """What is remembered of imports to one destination: by the ledger, and in the destination itself."""
+    """What is remembered of imports to one destination: by the ledger, and in the destination itself.
+
+    `may_write` says of a repository below DEST whether the policy gives it to `product`.
+    """
 
     ledger: Ledger
     destination: Destination
+    product: str
+    may_write: Callable[[str], bool]
     in_destination: tuple[Receipt, ...] = ()
 
     def places(self, wanted: Collection[Digest]) -> dict[Digest, list[str]]:
-        """Repositories of the same registry that are said to have these blobs, by their full names."""
+        """Repositories of the same registry that are said to have these blobs, and may be mounted from, in full."""
         found: dict[Digest, list[str]] = {}
-        for number, (place, receipt) in enumerate(self._receipts()):
+        for number, (place, receipt, is_own) in enumerate(self._receipts()):
             if number >= _ENOUGH_RECEIPTS and len(found) == len(wanted):
                 break
             for one in receipt.content:
+                if not (is_own or (place.prefix == self.destination.prefix and self.may_write(one.path))):
+                    continue
                 try:
                     name = join_repository(place.prefix, one.path)
                 except UsageError:
@@ -76,15 +87,18 @@ class Memory:
         kept = (one.id for one in self.in_destination if one.bundle_id == bundle_id)
         return receipt or next(kept, "")
 
-    def _receipts(self) -> Iterator[tuple[Destination, Receipt]]:
+    def _receipts(self) -> Iterator[tuple[Destination, Receipt, bool]]:
+        """With each whether it is of this product, on the ledger's word; what DEST keeps may be anybody's."""
+        kept = ((receipt, False) for receipt in self.in_destination)
+        ours = ((receipt, receipt.product == self.product) for receipt in self.ledger.receipts())
         # One at a time: each may list as many blobs as a bundle has.
-        for receipt in islice(chain(self.in_destination, self.ledger.receipts()), _MAX_RECEIPTS):
+        for receipt, is_own in islice(chain(kept, ours), _MAX_RECEIPTS):
             try:
                 place = Destination.parse(receipt.destination)
             except UsageError:
                 continue
             if (place.host, place.directory) == (self.destination.host, self.destination.directory):
-                yield place, receipt
+                yield place, receipt, is_own
 
 
 def prove_base(
@@ -200,8 +214,8 @@ def _missing(
         f"the bundle leaves out what it says is inside already, and {plan.destination} {how} {amount} of that, such as"
         f" {first.digest}; it builds on {_listed(names) or 'a bundle that it does not name'}",
         hint=("what that brought is gone: push it again" if is_all_known else "push that bundle first")
-        + ", to the same destination and with the same --map; or build against what is there (airgap-import holdings -o"
-        " FILE, then airgap-export build --base FILE), or without --base",
+        + ", to the same destination and with the same --map; or build against what is there (airgap-import holdings"
+        f" {inventory.name} -o FILE, then airgap-export build --base FILE), or without --base",
     )
 
 
