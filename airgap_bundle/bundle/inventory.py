@@ -375,7 +375,10 @@ class _Fields:
 
     def each(self, key: str, parse: Callable[[_Fields], T]) -> tuple[T, ...]:
         result = []
-        for n, value in enumerate(self._take(key, list)):
+        values = self._take(key, list)
+        for n, value in enumerate(values):
+            # Of a long list what is read already need not stay beside what was made of it.
+            values[n] = None
             path = f"{self._path}{key}[{n}]."
             fields = _Fields(value, path)
             try:

@@ -36,7 +36,15 @@ OCI_LAYOUT_CONTENT = b'{"imageLayoutVersion":"1.0.0"}'
 _OCTAL_LIMIT = 8**11
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_NAME = 100
+_SIZE_AT = slice(124, 136)
 _CHECKSUM_AT = slice(148, 156)
+# What is the same in each header: mode, owner, group, time, type and magic, with room for the rest; a checksum counts
+# itself as spaces.
+_BLANK_HEADER = (
+    bytes(100) + b"0000644\0" + b"0000000\0" * 2 + bytes(12) + b"00000000000\0" + b" " * 8 + b"0" + bytes(100)
+    + b"ustar\x0000" + bytes(247)
+)  # fmt: skip
+_BLANK_SUM = sum(_BLANK_HEADER)
 
 
 def padding_of(size: int) -> int:
@@ -54,16 +62,11 @@ def tar_header(name: str, size: int) -> bytes:
     if not 0 <= size <= MAX_SIZE_BYTES:
         raise InvalidValueError(f"not a member size: {size}")
     size_field = b"%011o\0" % size if size < _OCTAL_LIMIT else b"\x80" + size.to_bytes(11, "big")
-    header = bytearray(BLOCK_BYTES)
-    header[0 : len(name)] = name.encode("ascii")
-    header[100:108] = b"0000644\0"
-    header[108:116] = header[116:124] = b"0000000\0"
-    header[124:136] = size_field
-    header[136:148] = b"00000000000\0"
-    header[_CHECKSUM_AT] = b" " * 8
-    header[156:157] = b"0"
-    header[257:265] = b"ustar\x0000"
-    header[_CHECKSUM_AT] = b"%06o\0 " % sum(header)
+    name_field = name.encode("ascii")
+    header = bytearray(_BLANK_HEADER)
+    header[: len(name_field)] = name_field
+    header[_SIZE_AT] = size_field
+    header[_CHECKSUM_AT] = b"%06o\0 " % (_BLANK_SUM + sum(name_field) + sum(size_field))
     return bytes(header)
 
 
@@ -74,7 +77,7 @@ def parse_tar_header(block: bytes) -> tuple[str, int]:
     differently.
     """
     name = block[:_MAX_NAME].rstrip(b"\0").decode("ascii", "replace")
-    size_field = block[124:136]
+    size_field = block[_SIZE_AT]
     if size_field[:1] == b"\x80":
         size = int.from_bytes(size_field[1:], "big")
     elif re.fullmatch(rb"[0-7]{11}\0", size_field):
@@ -98,7 +101,7 @@ def member_bytes(name: str, data: bytes) -> bytes:
 
 def blob_name(digest: Digest) -> str:
     """`blobs/sha256/<hex>`, as in any OCI image layout."""
-    return f"blobs/{digest.algorithm}/{digest.encoded}"
+    return f"blobs/{digest.replace(':', '/')}"
 
 
 @dataclass(frozen=True, slots=True)

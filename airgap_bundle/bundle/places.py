@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 COPY_AGAIN = "the copy is damaged or was cut short: copy the bundle again and compare its checksum with the original"
 
 
+# Up to here a blob is read at once, with header and padding: three calls for so little take longer than it does.
+_AT_ONCE_BYTES = 16 * 1024
+
+
 class BlobSource:
     """The data of one extent. At their end the padding is checked too, as nobody else looks at it."""
 
     def __init__(self, medium: Medium, extent: Extent) -> None:
         self._medium = medium
         self._extent = extent
-        header = read_exactly(medium, extent.header_at, BLOCK_BYTES)
-        if header != extent.header:
+        length = extent.end - extent.header_at
+        self._ahead = read_exactly(medium, extent.header_at, length if length <= _AT_ONCE_BYTES else BLOCK_BYTES)
+        if self._ahead[:BLOCK_BYTES] != extent.header:
             raise malformed(medium, extent.header_at, f"the header in front of {extent.digest} is not the one due")
         self._position = extent.data_at
         self._at_end = False
@@ -35,7 +40,7 @@ class BlobSource:
         """The next bytes of the data."""
         left = self._extent.data_end - self._position
         if left:
-            count = self._medium.read_at(self._position, buffer[:left])
+            count = self._read_at(self._position, buffer[:left])
             if count == 0 and len(buffer):
                 raise truncated(self._medium, self._position)
             self._position += count
@@ -44,12 +49,25 @@ class BlobSource:
             return count
         if not self._at_end:
             self._at_end = True
-            padding = read_exactly(self._medium, self._extent.data_end, padding_of(self._extent.size))
-            if padding.strip(b"\0"):
-                raise malformed(
-                    self._medium, self._extent.data_end, f"the padding behind {self._extent.digest} is not empty"
-                )
+            self._check_padding()
         return 0
+
+    def _read_at(self, offset: int, buffer: memoryview) -> int:
+        """What was read already, or the medium."""
+        start = offset - self._extent.header_at
+        piece = self._ahead[start : start + len(buffer)]
+        if not piece:
+            return self._medium.read_at(offset, buffer)
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+    def _check_padding(self) -> None:
+        end = self._extent.data_end
+        padding = self._ahead[end - self._extent.header_at :] or read_exactly(
+            self._medium, end, padding_of(self._extent.size)
+        )
+        if padding.strip(b"\0"):
+            raise malformed(self._medium, end, f"the padding behind {self._extent.digest} is not empty")
 
 
 def read_exactly(medium: Medium, offset: int, size: int) -> bytes:
