@@ -66,6 +66,8 @@ def leave_out(contents: Contents, lock: Lock, bases: Sequence[Base], report: Rep
 
 def whole_entries(contents: Contents, delta: Delta) -> tuple[Entry, ...]:
     """The items that other tools can load from the bundle, since nothing of them was left out."""
+    if not delta.assumed:
+        return contents.entries
     gone = {blob.digest for blob in delta.assumed}
     return tuple(entry for entry in contents.entries if gone.isdisjoint(_digests_of(entry[1])))
 

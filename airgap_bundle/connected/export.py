@@ -204,7 +204,7 @@ def write_growing(
         file.resize(total)
         file.write_at(0, *plan.head, signatures.build_area(()))
         run_all(
-            [placement.job(blob) for blob in _largest_first(waiting)],
+            map(placement.job, _largest_first(waiting)),
             executor=executor,
             workers=min(workers, max(1, len(waiting))),
             cancellation=fetcher.cancellation,
