@@ -33,6 +33,12 @@ def finished(path: Path, bundle: Digest = BUNDLE, total: int = 1000, held: int |
         return journal.finished
 
 
+def test_thousands_that_finished_at_once_are_all_known(path: Path) -> None:
+    many = [Digest.of(b"%d" % number) for number in range(2_500)]
+    kept(path, *many)
+    assert finished(path) == set(many)
+
+
 def test_a_second_run_knows_what_the_first_had_finished(path: Path) -> None:
     kept(path, ONE)
     kept(path, TWO)

@@ -14,7 +14,16 @@ from airgap_bundle.core.content import Descriptor, Digest
 from airgap_bundle.core.errors import BundleError, UsageError
 from airgap_bundle.core.oci import parse_document
 from airgap_bundle.transfer.paths import PathMap
-from airgap_bundle.transfer.plan import BlobMove, Target, anchor_of, join_repository, needs, plan_blobs, plan_targets
+from airgap_bundle.transfer.plan import (
+    BlobMove,
+    Target,
+    anchor_of,
+    by_digest,
+    join_repository,
+    needs,
+    plan_blobs,
+    plan_targets,
+)
 
 if TYPE_CHECKING:
     from airgap_bundle.core.oci import Document
@@ -58,6 +67,17 @@ def test_a_blob_of_two_repositories_is_one_move_in_the_order_of_the_bundle() -> 
     assert len(shared) == 1
     order = [entry.digest for entry in parts.inventory.blobs]
     assert [move.digest for move in moves] == sorted((move.digest for move in moves), key=order.index)
+
+
+def test_repositories_are_told_by_digest_each_once_and_in_the_order_of_first_use() -> None:
+    one, two = Digest.of(b"1"), Digest.of(b"2")
+    pairs = [(one, "b"), (two, "b"), (one, "a"), (one, "b"), (one, "c"), (one, "a"), (two, "b")]
+    assert by_digest(pairs) == {one: ("b", "a", "c"), two: ("b",)}
+
+
+def test_a_layer_of_all_images_costs_no_more_than_their_number() -> None:
+    names = [f"repository{number}" for number in range(20_000)]
+    assert by_digest((BUNDLE, name) for name in names * 2) == {BUNDLE: tuple(names)}
 
 
 def test_a_move_knows_what_is_missing_where() -> None:
