@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # `.invalid` is reserved for names that never exist (RFC 2606).
 ZONE = "airgap-relocated.invalid:5000"
+# So many of a digest are in no other text.
+_TELLING_DIGITS = 16
 SHARED_HOST = f"shared.{ZONE}"
 
 
@@ -37,6 +39,7 @@ def text(form: Form, host: str, image: Reference) -> str:
         Form.NAME: name,
         Form.REGISTRY: host,
         Form.REPOSITORY: _path(image),
+        Form.TAG: f"{tag}@{_digest(image)}",
         Form.DIGEST: str(_digest(image)),
     }[form]
 
@@ -51,6 +54,27 @@ def look(rendered: str, host: str, image: Reference, forms: Collection[Form]) ->
     if strays or not all(_fits(one, name, image, forms) for one in found):
         return Mark.DIFFERS
     return Mark.FITS if found else Mark.ABSENT
+
+
+def leaks(rendered: str, image: Reference, forms: Collection[Form]) -> bool:
+    """Whether a tag with a digest behind it shows up anywhere but in the name of its image.
+
+    In a label it is no value that Kubernetes takes; behind the name of another image it means another one.
+    """
+    if Form.TAG not in forms:
+        return False
+    tag, digest = image.tag or "latest", _digest(image)
+    whole = 0
+    for found in re.findall(rf"[^\s\"'`,;|&()\[\]{{}}]*{re.escape(tag)}@[^\s\"'`,;|&()\[\]{{}}]*", rendered):
+        try:
+            reference = Reference.parse(found)
+        except InvalidValueError:
+            return True
+        if reference.digest == digest:
+            whole += 1
+            if not reference.host.endswith(ZONE) or reference.repository != _path(image):
+                return True
+    return rendered.count(digest.encoded[:_TELLING_DIGITS]) != whole
 
 
 def _path(image: Reference) -> str:
@@ -82,6 +106,6 @@ def _fits(found: str, name: str, image: Reference, forms: Collection[Form]) -> b
         return False
     if reference.name != name:
         return False
-    if {Form.REFERENCE, Form.DIGEST} & set(forms) and reference.digest != _digest(image):
+    if {Form.REFERENCE, Form.TAG, Form.DIGEST} & set(forms) and reference.digest != _digest(image):
         return False
-    return not {Form.REFERENCE, Form.TAGGED} & set(forms) or reference.tag == (image.tag or "latest")
+    return not {Form.REFERENCE, Form.TAGGED, Form.TAG} & set(forms) or reference.tag == (image.tag or "latest")

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from airgap_bundle.discovery.value_keys import Candidate, Path, Shape
     from airgap_bundle.discovery.walk import Spotted
 
-# A candidate has 14 shapes at most, and may be tried twice; each rendering takes a third of a second.
-_MAX_ROUNDS = 30
+# A candidate has 23 shapes at most, and may be tried twice; each rendering takes a third of a second.
+_MAX_ROUNDS = 48
 # With every switch of a large chart a rendering takes some seconds. What was not tried is a guess.
 _MAX_SECONDS = 60.0
 # When a chart does not render any more, the culprit is looked for one by one; of a larger chart nothing is proved then.
@@ -209,6 +209,9 @@ class _Trial:
     def _judge(self, sweep: Sweep) -> bool:
         """Whether all came out as they should; the next shape for those that did not."""
         text = "\n".join(rendered.text for rendered in sweep.rendered)
+        if self._leaking(text):
+            # What else came out of it says nothing about the others.
+            return False
         fine = True
         for entry in self._entries:
             # What a switch does to a name (`-chroot`) says nothing against a value that holds without it.
@@ -225,6 +228,19 @@ class _Trial:
                 fine = False
         return fine
 
+    def _leaking(self, text: str) -> bool:
+        """Next shapes for those whose tag with a digest shows up elsewhere; whether there are any."""
+        leaking = [
+            entry
+            for entry in self._entries
+            if entry.shape is not None
+            and key_marks.leaks(text, entry.candidate.image, {form for _, form in entry.shape})
+        ]
+        for entry in leaking:
+            entry.number += 1
+            entry.is_seen = entry.is_proved = False
+        return bool(leaking)
+
     def _settings(self, known: Collection[Reference]) -> Iterator[Setting]:
         """What was found. What no rendering named is kept where its image travels: a switch may bring it."""
         travelling = {reference.name for reference in known}
@@ -235,8 +251,10 @@ class _Trial:
             if entry.shape is None or not (entry.is_seen or image.name in travelling):
                 continue
             proof = _RENDERED if entry.is_seen else ""
+            # A digest behind a tag would break what nobody rendered.
+            shape = [(at, form) for at, form in entry.shape if proof or form is not Form.TAG]
             try:
-                found = [Setting(at=pointer(at), form=form, text=str(image), proof=proof) for at, form in entry.shape]
+                found = [Setting(at=pointer(at), form=form, text=str(image), proof=proof) for at, form in shape]
             except InvalidValueError:
                 # A key that does not show, or one that is longer than any text may be.
                 continue

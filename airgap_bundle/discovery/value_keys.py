@@ -120,24 +120,24 @@ class _Search:
             return
         place: Path = (*at, key)
         registry = _beside(at, key, "registry", beside)
-        digest = _beside(at, key, "digest", beside)
+        digest, tag = _beside(at, key, "digest", beside), _beside(at, key, "tag", beside)
         own = beside.get(str(registry[-1])) if registry is not None else None
         if isinstance(own, str) and own:
             joined = naming.parse(f"{own.rstrip('/')}/{text.lstrip('/')}")
             for image in self._known(joined):
-                shapes = (*_parted(place, registry, digest), *_alone(place, digest, text, beside))
+                shapes = (*_parted(place, registry, digest, tag), *_alone(place, digest, tag, text, beside))
                 yield Candidate(at=place, image=image, shapes=shapes)
             return
         if reference.name in self._by_name:
             image = self._meant(reference)
-            shapes = (*_alone(place, digest, text, beside), *_parted(place, registry, digest))
+            shapes = (*_alone(place, digest, tag, text, beside), *_parted(place, registry, digest, tag))
             yield Candidate(at=place, image=image, shapes=shapes)
             return
         for image in self._by_path.get(reference.repository, self._by_path.get(text, []))[:1]:
             # The registry comes from elsewhere: from a key that may be set here, or from one for the whole chart.
             beside_it: Path = registry or (*at, "registry")
-            shared = [shape for keys in self._shared for shape in _parted(place, keys, digest)]
-            shapes = (*_parted(place, beside_it, digest), *_alone(place, digest, text, beside), *shared)
+            shared = [shape for keys in self._shared for shape in _parted(place, keys, digest, tag)]
+            shapes = (*_parted(place, beside_it, digest, tag), *_alone(place, digest, tag, text, beside), *shared)
             yield Candidate(at=place, image=image, shapes=shapes)
 
     def _known(self, reference: Reference | None) -> list[Reference]:
@@ -167,18 +167,21 @@ def _beside(at: Path, key: str | int, word: str, beside: Mapping[str, Any]) -> P
     return None
 
 
-def _alone(place: Path, digest: Path | None, text: str, beside: Mapping[str, Any]) -> list[Shape]:
+def _alone(place: Path, digest: Path | None, tag: Path | None, text: str, beside: Mapping[str, Any]) -> list[Shape]:
     """The whole name in one text; the tag with it, or in a value of its own."""
     name: list[Shape] = [((place, Form.NAME), (digest, Form.DIGEST))] if digest else []
+    name += [((place, Form.NAME), (tag, Form.TAG))] if tag else []
     name.append(((place, Form.NAME),))
     whole: list[Shape] = [((place, Form.REFERENCE),), ((place, Form.TAGGED),)]
     has_tag = ":" in text.rpartition("/")[2] or "@" in text
     return [*name, *whole] if not has_tag and any("tag" in str(key).lower() for key in beside) else [*whole, *name]
 
 
-def _parted(place: Path, registry: Path | None, digest: Path | None) -> list[Shape]:
+def _parted(place: Path, registry: Path | None, digest: Path | None, tag: Path | None) -> list[Shape]:
     """Registry and repository in values of their own."""
     if registry is None:
         return []
     pair = ((registry, Form.REGISTRY), (place, Form.REPOSITORY))
-    return [*([(*pair, (digest, Form.DIGEST))] if digest else []), pair]
+    with_digest: list[Shape] = [(*pair, (digest, Form.DIGEST))] if digest else []
+    with_tag: list[Shape] = [(*pair, (tag, Form.TAG))] if tag else []
+    return [*with_digest, *with_tag, pair]

@@ -44,6 +44,8 @@ class Form(StrEnum):
     """`HOST`."""
     REPOSITORY = "repository"
     """`PATH`."""
+    TAG = "tag"
+    """`TAG@DIGEST`, beside `name` or `repository`: the template writes `NAME:TAG`, so that the digest comes with it."""
     DIGEST = "digest"
     """`sha256:…`."""
     TRUE = "true"

@@ -44,13 +44,33 @@ pytestmark = needs_helm
     ("image", "values", "expected"),
     [
         ("{{ .Values.image }}", "image: redis:7.2", {("/image", "reference", REDIS)}),
-        ("{{ .Values.image }}:{{ .Values.tag }}", "image: redis\ntag: '7.2'", {("/image", "name", REDIS)}),
+        (
+            "{{ .Values.image }}:{{ .Values.tag }}",
+            "image: redis\ntag: '7.2'",
+            {("/image", "name", REDIS), ("/tag", "tag", REDIS)},
+        ),
+        (
+            "{{ .Values.i.repository }}:{{ .Values.i.tag | default .Chart.AppVersion }}",
+            "i: {repository: ghcr.io/acme/app, tag: ''}",
+            {("/i/repository", "name", APP), ("/i/tag", "tag", APP)},
+        ),
+        # What cuts, checks or changes the tag takes no digest.
+        (
+            "{{ .Values.i.repository }}:{{ .Values.i.tag | trunc 20 }}",
+            "i: {repository: ghcr.io/acme/app, tag: '1.0'}",
+            {("/i/repository", "name", APP)},
+        ),
+        (
+            '{{ .Values.i.repository }}:{{ if semverCompare ">=1.0" .Values.i.tag }}{{ .Values.i.tag }}{{ end }}',
+            "i: {repository: ghcr.io/acme/app, tag: '1.0'}",
+            {("/i/repository", "name", APP)},
+        ),
         ("{{ .Values.image }}:7.2", "image: redis", {("/image", "name", REDIS)}),
         ("{{ .Values.image }}", f"image: {PORT}", {("/image", "reference", PORT)}),
         (
             "{{ .Values.i.registry }}/{{ .Values.i.repository }}:{{ .Values.i.tag }}",
             "i: {registry: ghcr.io, repository: acme/app, tag: '1.0', digest: ''}",
-            {("/i/registry", "registry", APP), ("/i/repository", "repository", APP)},
+            {("/i/registry", "registry", APP), ("/i/repository", "repository", APP), ("/i/tag", "tag", APP)},
         ),
         (
             "{{ .Values.i.repository }}:{{ .Values.i.tag }}{{ with .Values.i.digest }}@{{ . }}{{ end }}",
@@ -80,6 +100,34 @@ pytestmark = needs_helm
 )
 def test_a_value_is_found_in_the_form_that_the_chart_wants(image: str, values: str, expected: Found) -> None:
     assert {one for one in one_template(image, values) if one[1] != "fixed"} == expected
+
+
+@pytest.mark.parametrize(
+    "label", ["{{ .Values.i.tag }}", "v-{{ .Values.i.tag | trunc 12 }}", '{{ .Values.i.tag | replace "@" "_" }}']
+)
+def test_a_tag_that_is_a_label_too_gets_no_digest(label: str) -> None:
+    template = deployment("x", "{{ .Values.i.repository }}:{{ .Values.i.tag }}") + (
+        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: y, labels: {{version: '{label}'}}}}\n"
+    )
+    values = "i: {repository: ghcr.io/acme/app, tag: '1.0'}"
+    assert found(find(chart_files({"x.yaml": template}, values))) == {("/i/repository", "name", APP)}
+
+
+def test_a_tag_that_two_images_share_gets_no_digest() -> None:
+    known = (APP, "ghcr.io/acme/ui:1.0")
+    template = deployment("x", "{{ .Values.apiRepository }}:{{ .Values.tag }}") + (
+        f"---\n{deployment('y', '{{ .Values.uiRepository }}:{{ .Values.tag }}')}"
+    )
+    values = "apiRepository: ghcr.io/acme/app\nuiRepository: ghcr.io/acme/ui\ntag: '1.0'"
+    assert found(find(chart_files({"x.yaml": template}, values), known=known)) == {
+        ("/apiRepository", "name", APP),
+        ("/uiRepository", "name", known[1]),
+    }
+
+
+def test_a_tag_that_nobody_could_try_gets_no_digest() -> None:
+    files = chart_files({"x.yaml": '{{ fail "never" }}'}, "i: {repository: ghcr.io/acme/app, tag: '1.0'}")
+    assert [(one.at, one.form, one.proof) for one in find(files)] == [("/i/repository", Form.NAME, "")]
 
 
 def test_an_image_that_no_value_moves_is_named_with_its_place() -> None:

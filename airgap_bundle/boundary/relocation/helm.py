@@ -122,6 +122,9 @@ class _Overlay:
                 return
             self._guessed |= not setting.proof
             self.told.add(str(moved.source))
+            if setting.form is Form.TAG and not (moved.tag and setting.proof):
+                # It came in by its digest alone, or nobody has tried it: the chart's own tag stays.
+                return
             self._set(keys, self._value(setting.form, moved))
 
     def _take_list(self, setting: Setting, keys: tuple[str, ...]) -> None:
@@ -137,6 +140,7 @@ class _Overlay:
             Form.NAME: moved.name,
             Form.REGISTRY: self._home.host,
             Form.REPOSITORY: moved.repository,
+            Form.TAG: f"{moved.tag}@{moved.digest}",
             Form.DIGEST: str(moved.digest),
         }[form]
 

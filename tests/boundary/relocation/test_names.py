@@ -104,6 +104,8 @@ def test_each_form_of_a_value_gets_its_part_of_the_name() -> None:
         ("/image/registry", Form.REGISTRY, REDIS),
         ("/image/repository", Form.REPOSITORY, REDIS),
         ("/image/digest", Form.DIGEST, REDIS),
+        ("/other/repository", Form.NAME, REDIS),
+        ("/other/tag", Form.TAG, REDIS),
         ("/global/security/allowInsecureImages", Form.TRUE, ""),
         ("/dotted.key/with~1slash/x~0y", Form.NAME, APP),
     ]
@@ -118,9 +120,20 @@ def test_each_form_of_a_value_gets_its_part_of_the_name() -> None:
             "repository": "mirror/docker.io/library/redis",
             "digest": digest(REDIS),
         },
+        "other": {"repository": f"{INSIDE}/docker.io/library/redis", "tag": f"7@{digest(REDIS)}"},
         "global": {"security": {"allowInsecureImages": True}},
         "dotted.key": {"with/slash": {"x~y": f"{INSIDE}/ghcr.io/acme/app"}},
     }
+
+
+def test_a_tag_gets_no_digest_where_none_came_in_or_nobody_has_tried_it() -> None:
+    settings = [("/name", Form.NAME, APP), ("/tag", Form.TAG, APP)]
+    output = helm(moves(image(APP), chart(*settings, proof="")))
+    assert read(one_text(output)) == {"name": f"{INSIDE}/ghcr.io/acme/app"}
+    bare = f"ghcr.io/acme/app@{digest(APP)}"
+    settings = [("/name", Form.NAME, bare), ("/tag", Form.TAG, bare)]
+    output = helm(moves(image(bare, tag=""), chart(*settings)))
+    assert read(one_text(output)) == {"name": f"{INSIDE}/ghcr.io/acme/app"}
 
 
 def test_a_list_keeps_what_else_is_in_it() -> None:
