@@ -28,15 +28,16 @@ _HINTS = {
     "AB-URL-FORBIDDEN": "ask whoever runs the server for the right to read it; a signed address may have run out",
     "AB-URL-NOT-FOUND": "check the address with curl --head",
     "AB-URL-FAILED": f"look into the server's log, then {_GOES_ON}",
-    "AB-URL-REFUSED": "check the address with curl --head",
+    "AB-URL-REFUSED": "check the address with curl --head; a server that wants a client certificate gets it with "
+    "--bundle-cert",
 }
 # The hints for registries that would mislead here.
 _LINE_HINTS = {
     "AB-NETWORK-REFUSED": "check that the web server is running and that host and port are right",
     "AB-NETWORK-ENCODING": "turn off compression for bundles in the web server, or in the proxy in front of it",
     "AB-NETWORK-PLAIN-HTTP": "if it is meant to be read without TLS, write http:// and say so: --plain-http HOST",
-    "AB-NETWORK-TLS": "check what stands between here and there; where the server wants a client "
-    "certificate, fetch the bundle with curl and pipe it in behind -",
+    "AB-NETWORK-TLS": "check what stands between here and there; where the server wants a client certificate, give it "
+    "with --bundle-cert and --bundle-key",
 }
 _SERVER_ERRORS = 500
 # `<Code>NoSuchKey</Code>` and the like, in the XML of object stores: words of letters only.
