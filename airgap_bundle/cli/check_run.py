@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.volumes.naming import parse_volume_size
 from airgap_bundle.cli.failures import source_line
-from airgap_bundle.connected import building, checking
+from airgap_bundle.connected import checking
+from airgap_bundle.connected.workshop import workshop
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Severity
 from airgap_bundle.core.text import count_text
-from airgap_bundle.output.ci import FORMATS
 from airgap_bundle.output.records import error_record, finding_record
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def run(asked: Asked, client: ClientOptions | None, terminal: Terminal) -> int:
     findings: list[Finding] = []
     failures: list[DocumentError] = []
     with ExitStack() as stack:
-        shop = stack.enter_context(building.workshop(client, None, terminal.report)) if client is not None else None
+        shop = stack.enter_context(workshop(client, None, terminal.report)) if client is not None else None
         for file in asked.files:
             try:
                 if asked.fix:
@@ -107,7 +107,9 @@ def _show(asked: Asked, findings: Sequence[Finding], failures: Sequence[Document
     if terminal.json:
         document = {"version": 1, "files": names, "findings": [finding_record(one) for one in findings]}
         terminal.emit({**document, **(error_record(failures[0]) if failures else {})})
-    elif terminal.output_format in FORMATS:
+    elif terminal.output_format != "text":
+        from airgap_bundle.output.ci import FORMATS  # noqa: PLC0415 - with XML comes all of HTTP
+
         terminal.write(FORMATS[terminal.output_format](findings, names, checking.TITLES))
     elif findings:
         terminal.show_findings(findings, source_line)

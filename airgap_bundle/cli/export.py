@@ -72,16 +72,18 @@ def plan(
     from airgap_bundle.bundle.volumes.naming import volume_sizes
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building, room
+    from airgap_bundle.connected.project import open_project
+    from airgap_bundle.connected.workshop import workshop
     from airgap_bundle.transfer import base_files
 
     volume_bytes = read_volume_size(volume_size, output)
-    project = building.open_project(file, overlay)
+    project = open_project(file, overlay)
     bases = base_files.read_bases(base or ())
     client = clients.connected_options(
         connection,
         report=terminal.report,
     )
-    with building.workshop(client, None, terminal.report) as shop:
+    with workshop(client, None, terminal.report) as shop:
         now = clock.now()
         lock = building.current_lock(project, shop, now, relock=relock)
         planned = building.plan_build(project, lock, shop, docker_manifest=not no_docker_manifest, bases=bases, now=now)
@@ -143,13 +145,15 @@ def build(
     from airgap_bundle.bundle.ordered import StreamFile
     from airgap_bundle.cli import clients, clock, export_text
     from airgap_bundle.connected import building
+    from airgap_bundle.connected.project import open_project
     from airgap_bundle.connected.signing import SigningOptions, find_signers
+    from airgap_bundle.connected.workshop import workshop
     from airgap_bundle.transfer import base_files
 
     watch = clock.Stopwatch()
     signing = SigningOptions(trust_config=trust_config, identity_token=identity_token, passphrase_fd=passphrase_fd)
     signers = find_signers(sign or (), signing)
-    project = building.open_project(file, overlay)
+    project = open_project(file, overlay)
     bases = base_files.read_bases(base or ())
     client = clients.connected_options(
         connection,
@@ -158,7 +162,7 @@ def build(
     )
     volume_bytes = read_volume_size(volume_size, output)
     out = StreamFile(terminal.claim_output().fileno()) if output == "-" else Path(output or project.default_name)
-    with building.workshop(client, jobs, terminal.report) as shop:
+    with workshop(client, jobs, terminal.report) as shop:
         now = clock.now()
         lock = building.current_lock(project, shop, now, relock=relock)
         planned = building.plan_build(

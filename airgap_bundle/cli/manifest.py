@@ -130,15 +130,17 @@ def lock(
     from airgap_bundle.cli import clients, clock, manifest_text
     from airgap_bundle.connected import building
     from airgap_bundle.connected.locking import Refresh
+    from airgap_bundle.connected.project import open_project
+    from airgap_bundle.connected.workshop import workshop
 
-    project = building.open_project(file, overlay)
+    project = open_project(file, overlay)
     if check:
         return manifest_text.show_staleness(project, terminal)
     client = clients.connected_options(
         connection,
         report=terminal.report,
     )
-    with building.workshop(client, None, terminal.report) as shop:
+    with workshop(client, None, terminal.report) as shop:
         refresh = Refresh(names=tuple(update or ()), everything=update_all)
         made, changed = building.make_lock(project, shop, clock.now(), refresh)
     manifest_text.show_lock(project, made, terminal, changed=changed)
@@ -183,8 +185,8 @@ def discover(
     deploys is read; the files below that it leaves out are named.
     """
     from airgap_bundle.cli import clients, discover_text
-    from airgap_bundle.connected import building
     from airgap_bundle.connected.discovering import confirmed, discover_paths
+    from airgap_bundle.connected.workshop import workshop
 
     found = discover_paths(paths, values or (), allow_host or ())
     if online:
@@ -192,7 +194,7 @@ def discover(
             connection,
             report=terminal.report,
         )
-        with building.workshop(client, None, terminal.report) as shop:
+        with workshop(client, None, terminal.report) as shop:
             found = confirmed(found, shop.sources, shop.executor, terminal.report)
     discover_text.show_discovery(found, terminal)
 
@@ -221,8 +223,8 @@ def diff(
     from contextlib import ExitStack
 
     from airgap_bundle.cli import clients, diff_text
-    from airgap_bundle.connected import building
     from airgap_bundle.connected.comparing import load_side
+    from airgap_bundle.connected.workshop import workshop
     from airgap_bundle.manifest.diff import compare
 
     with ExitStack() as stack:
@@ -232,7 +234,7 @@ def diff(
                 connection,
                 report=terminal.report,
             )
-            shop = stack.enter_context(building.workshop(client, None, terminal.report))
+            shop = stack.enter_context(workshop(client, None, terminal.report))
         found = compare(load_side(old, shop), load_side(new, shop))
     diff_text.show_diff(found, terminal)
 

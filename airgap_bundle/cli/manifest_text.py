@@ -9,7 +9,7 @@ from airgap_bundle.core.text import count_text
 from airgap_bundle.output.records import finding_record
 
 if TYPE_CHECKING:
-    from airgap_bundle.connected.building import Project
+    from airgap_bundle.connected.project import Project
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.output.terminal import Terminal
 

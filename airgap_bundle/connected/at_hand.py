@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
+from airgap_bundle.bundle.volumes.naming import is_of_volumes
 from airgap_bundle.core.errors import AirgapError, BundleError, InvalidValueError
 from airgap_bundle.core.oci import MAX_DOCUMENT_BYTES, parse_document
 from airgap_bundle.transfer.opening import open_bundle
@@ -58,6 +59,8 @@ def documents_of(out: Path | None) -> Iterator[HeldDocuments | None]:
 
 
 def _open(out: Path, stack: ExitStack) -> HeldDocuments | None:
+    if not _is_there(out):
+        return None
     try:
         medium = stack.enter_context(open_bundle(str(out))).medium
         head = read_head(medium)
@@ -65,3 +68,11 @@ def _open(out: Path, stack: ExitStack) -> HeldDocuments | None:
     except AirgapError:
         # Whatever it is, the build says what it thinks of it.
         return None
+
+
+def _is_there(out: Path) -> bool:
+    """Whether the bundle or volumes of it may be: most builds are the first."""
+    try:
+        return out.exists() or any(is_of_volumes(one.name) for one in out.parent.iterdir())
+    except OSError:
+        return False

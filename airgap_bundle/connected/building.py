@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airgap_bundle.bundle.ordered import StreamFile
@@ -14,108 +11,26 @@ from airgap_bundle.connected.contents import gather
 from airgap_bundle.connected.delta import leave_out
 from airgap_bundle.connected.export import Built, ExportPlan, build_file, build_stream, plan_export
 from airgap_bundle.connected.fetching import Fetcher
-from airgap_bundle.connected.sources import Sources
+from airgap_bundle.connected.workshop import ASKING_JOBS
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Remark, Severity
 from airgap_bundle.core.text import count_text
-from airgap_bundle.manifest.lock import MAX_LOCK_BYTES, dump_lock, lock_path, parse_lock
-from airgap_bundle.manifest.model import parse_manifest, read_document
-from airgap_bundle.manifest.overlay import load_overlay, merge, merged_document
-from airgap_bundle.manifest.staleness import lock_command, staleness
+from airgap_bundle.manifest.lock import dump_lock
 from airgap_bundle.manifest.words import timestamp_text
 from airgap_bundle.transfer.scheduler import Cancellation
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Sequence
-    from concurrent.futures import Executor
+    from collections.abc import Sequence
     from pathlib import Path
 
     from airgap_bundle.connected.locking import Refresh
+    from airgap_bundle.connected.project import Project
     from airgap_bundle.connected.signing import Signer
-    from airgap_bundle.core.report import Finding, Reporter
+    from airgap_bundle.connected.workshop import Workshop
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.manifest.model import Manifest
-    from airgap_bundle.registry.options import ClientOptions
     from airgap_bundle.transfer.bases import Base
-
-# Four transfers fill two cores and most links; more only make each of them slower.
-DEFAULT_JOBS = 4
-# Asking is waiting: eight questions at a time hide the round trips without offending a registry.
-ASKING_JOBS = 8
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Project:
-    """A manifest file, read, with the lock beside it if there is one.
-
-    With an overlay `manifest` is what both are together, and `raw` that as a document: what travels.
-    """
-
-    path: Path
-    overlay_path: Path | None = None
-    raw: bytes = field(repr=False)
-    manifest: Manifest
-    lock: Lock | None
-
-    @property
-    def lock_path(self) -> Path:
-        """Where its lock lies, or will."""
-        return lock_path(self.path, self.overlay_path)
-
-    @property
-    def default_name(self) -> str:
-        """What the bundle is called where nobody says; each customer has another."""
-        parts = [self.manifest.name, self.manifest.version]
-        if self.overlay_path is not None:
-            parts.append(self.overlay_path.stem)
-        return f"{'-'.join(parts)}.tar"
-
-    def staleness(self) -> tuple[Finding, ...]:
-        """What the lock no longer says rightly; nothing where there is no lock."""
-        if self.lock is None:
-            return ()
-        return staleness(self.manifest, self.lock, str(self.overlay_path or ""))
-
-    @property
-    def lock_command(self) -> str:
-        """What makes its lock again."""
-        return lock_command(str(self.overlay_path or ""))
-
-
-@dataclass(kw_only=True, slots=True)
-class Workshop:
-    """What all connected work shares: registries, workers, and somebody to tell."""
-
-    sources: Sources
-    executor: Executor
-    jobs: int
-    report: Reporter
-
-
-@contextmanager
-def workshop(options: ClientOptions, jobs: int | None, report: Reporter) -> Iterator[Workshop]:
-    """Workers and connections that are let go of at the end, whatever happens."""
-    sources = Sources(options)
-    try:
-        with ThreadPoolExecutor(max(jobs or DEFAULT_JOBS, ASKING_JOBS), thread_name_prefix="airgap") as executor:
-            yield Workshop(sources=sources, executor=executor, jobs=jobs or DEFAULT_JOBS, report=report)
-    finally:
-        sources.close()
-
-
-def open_project(path: Path, overlay: Path | None = None) -> Project:
-    """Read a manifest, the overlay for it, and their lock. `DocumentError` with every complaint about one of them."""
-    raw = read_document(path)
-    manifest = parse_manifest(raw, str(path))
-    if overlay is not None:
-        manifest = merge(manifest, load_overlay(overlay))
-        raw = merged_document(manifest)
-    place = lock_path(path, overlay)
-    lock = None
-    if place.exists():
-        lock = parse_lock(read_document(place, max_bytes=MAX_LOCK_BYTES), str(place))
-    return Project(path=path, overlay_path=overlay, raw=raw, manifest=manifest, lock=lock)
 
 
 def make_lock(project: Project, shop: Workshop, now: dt.datetime, refresh: Refresh | None = None) -> tuple[Lock, bool]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.building import ASKING_JOBS
 from airgap_bundle.connected.contents import gather
+from airgap_bundle.connected.workshop import ASKING_JOBS
 from airgap_bundle.core.errors import AirgapError, RegistryError
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airgap_bundle.connected.building import Workshop
+    from airgap_bundle.connected.workshop import Workshop
     from airgap_bundle.core.oci import Reference
     from airgap_bundle.manifest.locked import Lock
     from airgap_bundle.manifest.model import Manifest

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.building import open_project
 from airgap_bundle.connected.check_discovery import with_discovery
-from airgap_bundle.connected.check_online import answers, total_bytes
+from airgap_bundle.connected.project import open_project
 from airgap_bundle.core.errors import DocumentError, UsageError
 from airgap_bundle.core.report import Finding, Place, Severity
 from airgap_bundle.manifest import mending, suppression
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from airgap_bundle.connected.building import Project, Workshop
+    from airgap_bundle.connected.project import Project
+    from airgap_bundle.connected.workshop import Workshop
 
 TITLES = {**{rule.code: rule.title for rule in RULES}, suppression.CODE: suppression.TITLE}
 
@@ -125,6 +125,8 @@ def _context(project: Project, wanted: Wanted) -> Context:
             sources=wanted.shop.sources if wanted.shop is not None else None,
         )
     if wanted.shop is not None:
+        from airgap_bundle.connected.check_online import answers, total_bytes  # noqa: PLC0415 - HTTP, without a network
+
         context = replace(context, answers=answers(manifest, wanted.shop))
         if wanted.volume_bytes and project.lock is not None:
             wanted.shop.sources.directory = manifest.directory

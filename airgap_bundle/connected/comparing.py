@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airgap_bundle.connected.building import ASKING_JOBS
 from airgap_bundle.connected.contents import gather
+from airgap_bundle.connected.workshop import ASKING_JOBS
 from airgap_bundle.core.report import silent
 from airgap_bundle.manifest import yamltext
 from airgap_bundle.manifest.diff import Compared, Side, of_lock, of_manifest
@@ -17,8 +17,8 @@ from airgap_bundle.transfer.inspection import inspect_bundle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airgap_bundle.connected.building import Workshop
     from airgap_bundle.connected.contents import Contents
+    from airgap_bundle.connected.workshop import Workshop
     from airgap_bundle.manifest.locked import Lock
 
 # A bundle begins with the tar header of this member.

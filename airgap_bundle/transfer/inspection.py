@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.media import FileMedium
 from airgap_bundle.bundle.reader import BundleReader, read_head, read_inventory
 from airgap_bundle.bundle.volumes.checking import check_shape
-from airgap_bundle.bundle.volumes.joined import JoinedMedium
 from airgap_bundle.core.content import Descriptor, new_buffer
 from airgap_bundle.core.oci import TITLE
 from airgap_bundle.core.report import PhaseFinished, PhaseStarted
-from airgap_bundle.transfer.extraction import check_extraction, extract
 from airgap_bundle.transfer.opening import open_bundle
 from airgap_bundle.transfer.reading import pass_by, read_all
 
@@ -23,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airgap_bundle.bundle.inventory import Inventory, Item
+    from airgap_bundle.bundle.media import Medium
+    from airgap_bundle.bundle.reader import UnverifiedHead
+    from airgap_bundle.bundle.signatures import SignatureFile
     from airgap_bundle.bundle.volumes.sources import MediaSupply
     from airgap_bundle.core.content import Digest
     from airgap_bundle.core.report import Reporter
@@ -62,12 +61,13 @@ def inspect_bundle(
     With `extract_to` its documents and files are written into that directory, when all else is done.
     """
     if extract_to is not None:
+        from airgap_bundle.transfer.extraction import check_extraction  # noqa: PLC0415 - few ask for it
+
         check_extraction(str(bundle), extract_to)
     with open_bundle(str(bundle), access, media=media) as opened:
         medium = opened.medium
-        if check and isinstance(medium, FileMedium | JoinedMedium):
-            # First of all: what stands in memory of the head would otherwise be taken for what the medium holds.
-            medium.forget_cache()
+        if check:
+            _forget_cache(medium)
         head = read_head(medium)
         inventory = read_inventory(head, medium.name)
         reader = BundleReader(medium, head, inventory)
@@ -87,11 +87,30 @@ def inspect_bundle(
             unverified_files=files,
             total_bytes=reader.layout.total_bytes,
             checked=check,
-            extracted=extract(extract_to, reader, head, signatures) if extract_to is not None else None,
+            extracted=None if extract_to is None else _extracted(extract_to, reader, head, signatures),
         )
 
 
+def _forget_cache(medium: Medium) -> None:
+    """First of all: what stands in memory of the head would otherwise be taken for what the medium holds."""
+    from airgap_bundle.bundle.media import FileMedium  # noqa: PLC0415 - for --check only
+    from airgap_bundle.bundle.volumes.joined import JoinedMedium  # noqa: PLC0415 - the same
+
+    if isinstance(medium, FileMedium | JoinedMedium):
+        medium.forget_cache()
+
+
+def _extracted(
+    directory: Path, reader: BundleReader, head: UnverifiedHead, signatures: tuple[SignatureFile, ...]
+) -> Extracted:
+    from airgap_bundle.transfer.extraction import extract  # noqa: PLC0415 - few ask for it
+
+    return extract(directory, reader, head, signatures)
+
+
 def _check_file(reader: BundleReader, report: Reporter) -> None:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - for --check only
+
     workers = max(2, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers, thread_name_prefix="airgap") as executor:
         read_all(reader, executor, workers, report)

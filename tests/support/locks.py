@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from support.clients import Recorder, options
 
 from airgap_bundle.connected import building
+from airgap_bundle.connected.project import open_project
+from airgap_bundle.connected.workshop import workshop
 from airgap_bundle.manifest.lock import dump_lock, parse_lock
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ def make_lock(
 ) -> Lock:
     """The lock of a manifest, written beside it, and the same when it is read again."""
     kept = recorder or Recorder()
-    project = building.open_project(manifest)
-    with building.workshop(client or options(kept), None, kept.events.append) as shop:
+    project = open_project(manifest)
+    with workshop(client or options(kept), None, kept.events.append) as shop:
         lock, _ = building.make_lock(project, shop, now, refresh)
     assert parse_lock(dump_lock(lock), "lock") == lock
     return lock
@@ -47,7 +49,7 @@ def make_lock(
 
 def plan_of(manifest: Path) -> ExportPlan:
     """What a bundle of the manifest and the lock beside it would hold."""
-    project = building.open_project(manifest)
+    project = open_project(manifest)
     assert project.lock is not None
-    with building.workshop(options(), None, Recorder().events.append) as shop:
+    with workshop(options(), None, Recorder().events.append) as shop:
         return building.plan_build(project, project.lock, shop, docker_manifest=True, now=NOW)
