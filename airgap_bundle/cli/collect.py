@@ -38,6 +38,7 @@ def collect(
         float,
         typer.Option("--grace", metavar="HOURS", min=1, help="What came or was asked for since then stays."),
     ] = _GRACE_HOURS,
+    state: options.StateDirectory = None,
     dry_run: options.DryRun = False,
     *,
     terminal: Terminal,
@@ -45,11 +46,15 @@ def collect(
     """Remove what neither a tag nor a receipt needs from the embedded registry's directory.
 
     The registry may be served and pushed to meanwhile. Tags are never removed (prune removes old anchors); what the
-    last three receipts of a product need stays in any case. Status 1 where a repository is damaged and was left alone.
+    last three receipts of a product need stays in any case: those in DIR, and those of the ledger where this machine
+    has one. Status 1 where a repository is damaged and was left alone.
     """
+    from airgap_bundle.boundary.ledger.existing import existing_ledger
     from airgap_bundle.boundary.lifecycle.collecting import plan_collecting
 
-    planned = plan_collecting(Path(directory.removeprefix("dir:")), grace_seconds=grace * 3600)
+    place = Path(directory.removeprefix("dir:"))
+    with existing_ledger(state, terminal.report) as ledger:
+        planned = plan_collecting(place, grace_seconds=grace * 3600, ledger=ledger)
     return _show(planned, planned.plan if dry_run else planned.run(), terminal, is_plan=dry_run)
 
 
@@ -57,7 +62,10 @@ def _show(collecting: "Collecting", result: "Collection", terminal: Terminal, *,
     """What would go, or has gone."""
     status = _FINDINGS_STATUS if result.damaged else 0
     if terminal.json:
-        terminal.emit({"version": 1, "directory": str(collecting.directory), "dryRun": is_plan, **_record(result)})
+        terminal.emit(
+            {"version": 1, "directory": str(collecting.directory), "dryRun": is_plan, "ledger": collecting.has_ledger}
+            | _record(result)
+        )
         return status
     for waste in result.repositories:
         parts = [count_text(len(waste.manifests), "manifest"), count_text(len(waste.blobs), "blob")]
@@ -66,6 +74,8 @@ def _show(collecting: "Collecting", result: "Collection", terminal: Terminal, *,
         terminal.warn(f"{repository} holds a manifest that cannot be read; nothing of it was touched")
     verb = "Would set free" if is_plan else "Set free"
     kept = f"; {count_text(collecting.receipts, 'receipt')} kept what they need" if collecting.receipts else ""
+    if not collecting.has_ledger:
+        kept += "; no ledger was at hand (--state)"
     terminal.show(
         f"{verb} {size_text(result.total_bytes)} in {collecting.directory}:"
         f" {count_text(len(result.contents), 'file')} of content{kept}"

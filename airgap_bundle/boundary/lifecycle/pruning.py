@@ -17,6 +17,8 @@ from airgap_bundle.core.errors import UsageError
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airgap_bundle.boundary.inside import Inside
     from airgap_bundle.boundary.ledger.ledger import Ledger
     from airgap_bundle.boundary.receipts.receipt import Receipt
@@ -74,19 +76,25 @@ class Prune:
 def anchors_to_keep(
     ledger: Ledger, product: str, destination: str, last: int = KEPT_RECEIPTS
 ) -> frozenset[tuple[str, str]]:
-    """(path, anchor) of everything since the product's last three receipts that one can go back to.
+    """(path, anchor) of everything that `receipts_to_keep` has."""
+    kept = receipts_to_keep(ledger, product, destination, last)
+    return frozenset(name for receipt in kept for name in _anchors(receipt))
+
+
+def receipts_to_keep(ledger: Ledger, product: str, destination: str, last: int = KEPT_RECEIPTS) -> Iterator[Receipt]:
+    """Everything since the product's last three receipts that one can go back to.
 
     Partial and held imports are nothing to go back to; they are kept where they are newer than the third. So is what is
     current, however old it is.
     """
     current = ledger.current(product, destination)
-    found = _anchors(current) if current else set()
+    if current is not None:
+        yield current
     for receipt in ledger.receipts(product, destination):
         if last <= 0:
-            break
-        found |= _anchors(receipt)
+            return
+        yield receipt
         last -= not (receipt.partial or receipt.held)
-    return frozenset(found)
 
 
 def plan_prune(inside: Inside, product: str, *, dest: str = "") -> Prune:
