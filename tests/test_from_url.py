@@ -165,6 +165,50 @@ def test_tls_with_an_authority_of_the_site_and_a_login_from_netrc(
     assert trip.inside("acme/app", "1.0") == image.digest
 
 
+def test_volumes_on_a_web_server_are_read_by_ranges(trip: Trip, drop: Drop) -> None:
+    trip.put({("acme/app", "1.0"): single_image("app", size=600 * KIB, layers=6)})
+    trip.manifest_of_images(f"{trip.source.address}/acme/app:1.0")
+    trip.build("acme.tar", "--volume-size", "1MB")
+    for path in trip.path.glob("acme.tar.*"):
+        shutil.copy(path, drop.directory)
+    count = len(list(trip.path.glob("acme.tar.0*")))
+    url = drop.url("acme.tar.001")
+    assert run("airgap-import", "verify", url, "--policy", trip.policy).status == 0
+    drop.forget()
+    assert trip.pushed(url)["bundle"] == url
+    whole = sum(path.stat().st_size for path in trip.path.glob("acme.tar.0*"))
+    assert sum(each.size for each in drop.sent(at_least=count)) <= whole + 300 * KIB
+    drop.forget()
+    again = trip.pushed(url)
+    assert again["blobs"]["pushed"] == 0
+    # The head, and the end of the archive.
+    assert sum(each.size for each in drop.sent(at_least=3)) <= 1400 * KIB
+
+
+def test_volumes_on_a_web_server_that_are_not_what_the_table_says_are_refused(trip: Trip, drop: Drop) -> None:
+    trip.put({("acme/app", "1.0"): single_image("app", size=600 * KIB, layers=4)})
+    trip.manifest_of_images(f"{trip.source.address}/acme/app:1.0")
+    trip.build("acme.tar", "--volume-size", "1MB")
+    for path in trip.path.glob("acme.tar.*"):
+        shutil.copy(path, drop.directory)
+    url, json = drop.url("acme.tar.001"), ("--format", "json")
+    third = drop.directory / "acme.tar.003"
+    raw = third.read_bytes()
+    third.write_bytes(raw[:-1])
+    assert failed(trip.push(url, "", *json)) == (4, "AB-BUNDLE-TRUNCATED")
+    third.write_bytes(bytes(len(raw)))
+    assert failed(trip.push(url, "", *json))[0] == 4
+    third.unlink()
+    assert failed(trip.push(url, "", *json)) == (5, "AB-URL-NOT-FOUND")
+    table = drop.directory / "acme.tar.volumes.json"
+    table.write_text("{}")
+    assert failed(trip.push(url, "", *json)) == (5, "AB-URL-VOLUMES")
+    table.unlink()
+    assert failed(trip.push(url, "", *json)) == (5, "AB-URL-NOT-FOUND")
+    assert failed(trip.push(drop.url("acme.tar.002"), "", *json)) == (2, "AB-USAGE-URL-VOLUME")
+    assert trip.inner_tags() == {}
+
+
 def test_a_server_that_wants_a_client_certificate_gets_that_of_the_bundle_and_no_other(
     trip: Trip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ _SCHEMES = ("https://", "http://", "s3://")
 _S3 = "s3://"
 # `NAME.tar.001` is one file of a bundle that was cut (design section 6).
 _VOLUME = re.compile(r"\.[0-9]{3,}$")
+_FIRST_VOLUME = ".001"
 # What Amazon, MinIO and Ceph accept for a bucket, the oldest names included.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 # The limit of the S3 interface, in UTF-8.
@@ -38,6 +39,11 @@ class WebAddress:
     def name(self) -> str:
         """What messages and records call it."""
         return f"{self.origin}{self.target.partition('?')[0]}"
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is the first of the volumes that the bundle was cut into."""
+        return self.target.endswith(_FIRST_VOLUME) and "?" not in self.target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,11 +84,11 @@ def parse_address(bundle: str, plain_http: Collection[str]) -> WebAddress | Buck
             f"{shown(bundle)} cannot be read: {error}",
             hint="write https://HOST[:PORT]/PATH with what is special in the path percent-encoded, or s3://BUCKET/KEY",
         ) from error
-    if _VOLUME.search(address.name):
+    if _VOLUME.search(address.name) and not (isinstance(address, WebAddress) and address.is_volume):
         raise UsageError(
             "AB-USAGE-URL-VOLUME",
-            f"{address.name} is a volume, and bundles that were cut are not read from URLs",
-            hint="serve the bundle as one file; or fetch the volumes in order and pipe them in behind -",
+            f"{address.name} is a volume, and of bundles that were cut only the first is named, on a web server",
+            hint="name https://…/NAME.tar.001, without a query; or fetch them in order and pipe them in behind -",
         )
     return address
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airgap_bundle.transfer.remote.stretches import STRETCH_BYTES, Stretch, Stretches
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airgap_bundle.core.errors import BundleError
-    from airgap_bundle.transfer.remote.ranges import RangeClient, RangeStream
 
 # The signature area alone is 1 MiB; with this the head of a usual bundle, and its image documents, are one request.
 FRONT_BYTES = 1280 * 1024
@@ -28,6 +27,47 @@ FRONT_BYTES = 1280 * 1024
 _AHEAD_BYTES = 128 * 1024
 # Of what was fetched and not yet read.
 _KEPT_BYTES = 8 * STRETCH_BYTES
+
+
+class Stream(Protocol):
+    """The bytes of one range, from front to end."""
+
+    position: int
+    end: int
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """The next bytes, as many as have arrived; 0 at the end of the range."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Ranges(Protocol):
+    """Something far away that is read by ranges: one file, or volumes."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How long it is; known once it was begun."""
+        ...
+
+    def begin(self, limit: int) -> bytes:
+        """The first bytes, at most `limit`."""
+        ...
+
+    def open(self, start: int, end: int) -> Stream:
+        """The bytes from `start` up to `end`."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection, those in use too."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +90,18 @@ class RemoteMedium:
 
     seekable = True
 
-    def __init__(self, client: RangeClient) -> None:
-        self.name = client.place.name
+    def __init__(self, client: Ranges) -> None:
+        self.name = client.name
         self._client = client
         self._lock = threading.Lock()
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._fetching: dict[int, threading.Lock] = {}
-        self._streams: dict[int, RangeStream] = {}
+        self._streams: dict[int, Stream] = {}
         self._expected = Stretches()
         self._ahead = _AHEAD_BYTES
         front = client.begin(FRONT_BYTES)
-        self.size: int | None = client.pinned.size
-        self._size = client.pinned.size
+        self.size: int | None = client.size
+        self._size = client.size
         self._keep(_Kept(0, front))
 
     def expect(self, ranges: Iterable[tuple[int, int]]) -> None:
@@ -137,7 +177,7 @@ class RemoteMedium:
             self._keep(kept)
         return kept.copy(offset, buffer)
 
-    def _stream_at(self, offset: int) -> RangeStream | None:
+    def _stream_at(self, offset: int) -> Stream | None:
         """This thread's stream, where it is at `offset`; any other that it left behind is let go of."""
         stream = self._streams.get(threading.get_ident())
         if stream is None or (stream.position == offset and offset < stream.end):
@@ -146,7 +186,7 @@ class RemoteMedium:
         del self._streams[threading.get_ident()]
         return None
 
-    def _open(self, offset: int, end: int) -> RangeStream:
+    def _open(self, offset: int, end: int) -> Stream:
         stream = self._client.open(offset, min(end, self._size))
         self._streams[threading.get_ident()] = stream
         return stream

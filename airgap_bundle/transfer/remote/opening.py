@@ -11,11 +11,13 @@ from airgap_bundle.transfer.remote.medium import RemoteMedium
 from airgap_bundle.transfer.remote.places import WebPlace
 from airgap_bundle.transfer.remote.ranges import RangeClient
 from airgap_bundle.transfer.remote.s3 import BucketPlace
+from airgap_bundle.transfer.remote.volumes import VolumesClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airgap_bundle.transfer.access import Access
+    from airgap_bundle.transfer.remote.medium import Ranges
     from airgap_bundle.transfer.remote.places import Place
 
 
@@ -24,10 +26,17 @@ def open_remote(bundle: str, access: Access) -> Iterator[RemoteMedium]:
     """The bundle at a URL. `UsageError` for one that is not read, `RegistryError` where it cannot be."""
     options = access.options
     address = parse_address(bundle, options.plain_http)
-    place: Place
+    logins = NetrcLogins(access.netrc, options.environment)
+
+    def client_of(place: Place) -> RangeClient:
+        return RangeClient(place, options, logins)
+
+    client: Ranges
     if isinstance(address, BucketAddress):
-        place = BucketPlace(address, access.store, options.plain_http, options.clock)
+        client = client_of(BucketPlace(address, access.store, options.plain_http, options.clock))
+    elif address.is_volume:
+        client = VolumesClient(address, client_of)
     else:
-        place = WebPlace(address)
-    with closing(RangeClient(place, options, NetrcLogins(access.netrc, options.environment))) as client:
+        client = client_of(WebPlace(address))
+    with closing(client):
         yield RemoteMedium(client)

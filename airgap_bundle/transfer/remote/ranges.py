@@ -60,6 +60,16 @@ class RangeClient:
         self._login = ""
         self._connections = Connections(place.origin, options)
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.place.name
+
+    @property
+    def size(self) -> int:
+        """How long it is; known once it was begun."""
+        return self.pinned.size
+
     def begin(self, limit: int) -> bytes:
         """The first bytes of the file, at most `limit`; from now on the length and the file itself are known.
 

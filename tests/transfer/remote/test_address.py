@@ -93,9 +93,24 @@ def test_plain_http_has_to_be_allowed() -> None:
     assert "--plain-http drop.example:8080" in error.hint
 
 
-@pytest.mark.parametrize("url", ["https://drop.example/a.tar.001", "s3://drop/a.tar.017"])
-def test_a_volume_is_refused_with_what_to_do(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://drop.example/a.tar.002",
+        "https://drop.example/a.tar.001?signed=x",
+        "s3://drop/a.tar.001",
+        "s3://d-r/a.017",
+    ],
+)
+def test_a_volume_that_does_not_lead_to_the_others_is_refused_with_what_to_do(url: str) -> None:
     assert refused(url).code == "AB-USAGE-URL-VOLUME"
+
+
+@pytest.mark.parametrize(("path", "is_volume"), [("a.tar.001", True), ("a.tar?of=a.tar.001", False), ("a.tar", False)])
+def test_the_first_volume_on_a_web_server_stands_for_all(path: str, *, is_volume: bool) -> None:
+    address = parse_address(f"https://drop.example/{path}", ())
+    assert isinstance(address, WebAddress)
+    assert address.is_volume is is_volume
 
 
 @pytest.mark.parametrize(
