@@ -31,7 +31,9 @@ def site(tmp_path: Path) -> Site:
 def set_clock(monkeypatch: pytest.MonkeyPatch, moment: dt.datetime) -> None:
     """The clock of every command that brings something in, or moves tags."""
     for command in (Push, Inside):
-        monkeypatch.setitem(command.__init__.__kwdefaults__, "now", lambda: moment)
+        defaults = command.__init__.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, "now", lambda: moment)
 
 
 def inside(site: Site, *words: object) -> Said:

@@ -118,8 +118,8 @@ class RegistryApplication:
         except ContentMismatchError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "DIGEST_INVALID", str(error)) from error
         except TooManyUploadsError as error:
-            whose = "of this login or address, which leaves the rest to others" if error.is_share else "here"
-            message = f"too many uploads {whose} are under way; finish or cancel some"
+            whose = "this login or address has" if error.is_share else "there are"
+            message = f"{whose} too many uploads under way; finish or cancel some"
             headers = [("Retry-After", "10")]
             raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message, headers=headers) from error
         except UploadBusyError as error:
