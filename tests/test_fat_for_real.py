@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
