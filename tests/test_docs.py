@@ -75,7 +75,8 @@ def test_the_trip_in_the_package_docstring_stops_at_modules_that_exist() -> None
     docstring = ast.get_docstring(ast.parse((PACKAGE / "__init__.py").read_bytes())) or ""
     stops = re.findall(r" ([a-z]+)\.([a-z_]+)$", docstring, re.MULTILINE)
     assert stops
-    assert [f"{package}.{name}" for package, name in stops if not (PACKAGE / package / f"{name}.py").exists()] == []
+    there = [PACKAGE / package / name for package, name in stops]
+    assert [str(stop) for stop in there if not (stop.with_suffix(".py").exists() or stop.is_dir())] == []
 
 
 # --- Commands ---------------------------------------------------------------------------------------------------
