@@ -86,7 +86,7 @@ def test_pulled_out_while_it_is_checked(trip: Trip, stick: Stick, monkeypatch: p
 
 def test_pulled_out_while_it_is_cut_onto(trip: Trip, stick: Stick, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = trip.build("whole.tar")
-    at_read(monkeypatch, "whole.tar", 40, stick.pull_out)
+    at_read(monkeypatch, "whole.tar", 14, stick.pull_out)
     said = run("airgap-export", "cut", whole, "--volume-size", "600kB", "-o", stick.place)
     assert (said.status, "AB-HOST-WRITE" in said.err) == (6, True), said.err
     monkeypatch.undo()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MARK = "0123456789ab"  # a caller
+
 
 @pytest.fixture
 def registry(tmp_path: Path) -> DirectoryRegistry:
@@ -434,7 +436,7 @@ def uploads(registry: DirectoryRegistry) -> Iterator[Uploads]:
 
 class TestUploads:
     def test_pieces_become_one_blob(self, registry: DirectoryRegistry, uploads: Uploads) -> None:
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         for piece in (b"first ", b"second ", b"third"):
             with uploads.open("a", identifier) as upload:
                 assert upload is not None
@@ -449,7 +451,7 @@ class TestUploads:
             assert upload is None
 
     def test_another_process_can_finish(self, registry: DirectoryRegistry, uploads: Uploads) -> None:
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         with uploads.open("a", identifier) as upload:
             assert upload is not None
             upload.append(BytesSource(b"half "), buffer=new_buffer(3))
@@ -460,7 +462,7 @@ class TestUploads:
         assert registry.storage.contents.size(Digest.of(b"half done", "sha512")) == 9
 
     def test_wrong_bytes_end_the_upload_and_store_nothing(self, registry: DirectoryRegistry, uploads: Uploads) -> None:
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         with uploads.open("a", identifier) as upload:
             assert upload is not None
             upload.append(BytesSource(b"wrong"), buffer=new_buffer(3))
@@ -470,7 +472,7 @@ class TestUploads:
         assert list((registry.storage.root / "uploads").iterdir()) == []
 
     def test_an_upload_belongs_to_its_repository(self, uploads: Uploads) -> None:
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         with uploads.open("b", identifier) as upload:
             assert upload is None
 
@@ -480,34 +482,34 @@ class TestUploads:
             assert upload is None
 
     def test_two_writers_at_once_are_refused(self, uploads: Uploads) -> None:
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         with uploads.open("a", identifier), pytest.raises(UploadBusyError), uploads.open("a", identifier):
             pass
 
     def test_their_number_is_bounded(self, uploads: Uploads) -> None:
         for _ in range(3):
-            uploads.start("a")
+            uploads.start("a", mark=MARK)
         with pytest.raises(TooManyUploadsError):
-            uploads.start("a")
+            uploads.start("a", mark=MARK)
 
     def test_abandoned_ones_make_room(self, registry: DirectoryRegistry, uploads: Uploads) -> None:
         for _ in range(3):
-            uploads.start("a")
+            uploads.start("a", mark=MARK)
         an_hour_ago = time.time() - 3600
         for path in (registry.storage.root / "uploads").iterdir():
             os.utime(path, (an_hour_ago, an_hour_ago))
-        uploads.start("a")
+        uploads.start("a", mark=MARK)
         assert len(list((registry.storage.root / "uploads").iterdir())) == 1
 
     def test_one_that_is_being_written_is_not_swept_however_slow(
         self, registry: DirectoryRegistry, uploads: Uploads
     ) -> None:
-        identifiers = [uploads.start("a") for _ in range(3)]
+        identifiers = [uploads.start("a", mark=MARK) for _ in range(3)]
         an_hour_ago = time.time() - 3600
         for path in (registry.storage.root / "uploads").iterdir():
             os.utime(path, (an_hour_ago, an_hour_ago))
         with uploads.open("a", identifiers[0]):
-            uploads.start("a")
+            uploads.start("a", mark=MARK)
             names = [path.name.partition(".")[0] for path in (registry.storage.root / "uploads").iterdir()]
         assert identifiers[0] in names
 
@@ -515,7 +517,7 @@ class TestUploads:
         left = registry.storage.contents.scratch / "scratch-of-somebody"
         left.write_bytes(b"half")
         os.utime(left, (0, 0))
-        uploads.start("a")
+        uploads.start("a", mark=MARK)
         assert not left.exists()
 
     def test_what_came_before_a_source_failed_is_kept(self, uploads: Uploads) -> None:
@@ -529,7 +531,7 @@ class TestUploads:
                 buffer[:4] = b"kept"
                 return 4
 
-        identifier = uploads.start("a")
+        identifier = uploads.start("a", mark=MARK)
         with uploads.open("a", identifier) as upload:
             assert upload is not None
             with pytest.raises(InterruptedError):
