@@ -151,8 +151,11 @@ def make_images(registry: object, address: str, count: int, megabytes: int) -> l
     Twenty with layers of 62 MB are 725 MB, and 2.9 GB for whom does not share layers.
     """
     references, amd64 = [], Platform.parse("linux/amd64")
+    everybody = layer("everybody", size=megabytes * 1_000_000)
     for number in range(count):
-        shared = [layer(each, size=megabytes * 1_000_000) for each in ("everybody", f"five{number // 5}")]
+        if number % 5 == 0:
+            five = layer(f"five{number // 5}", size=megabytes * 1_000_000)
+        shared = [everybody, five]
         own = layer(f"own{number}", size=megabytes * 1_000_000 // 3)
         content = image_of(f"bench{number}", [*shared, own], platform=amd64)
         content.push_to(registry, f"bench/image{number}", "1")  # type: ignore[arg-type]  # the server's own registry
