@@ -130,7 +130,8 @@ def import_again(trip: Trip, *, until: int = 0) -> tuple[int, str, list[int]]:
         put(trip, asked[-1], slot)
         return "\x04" if asked[-1] == until else ""
 
-    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot)), answer)
+    # One after another, so that what was sent when the terminal was closed is the same every time.
+    status, said = converse(command_line("airgap-import", *trip.push_arguments(slot), "--jobs", "1"), answer)
     return status, " ".join(said.split()), asked
 
 
