@@ -39,6 +39,11 @@ def taken_bytes(place: int | Path, sizes: Iterable[int]) -> int:
     return (blocks + -(-names // block)) * block
 
 
+def allocated_bytes(path: Path) -> int:
+    """What a regular file has of the medium already; 0 where there is none."""
+    return path.lstat().st_blocks * 512 if path.is_file() else 0
+
+
 def bundle_files(total_bytes: int, volumes: Sequence[int]) -> list[int]:
     """The lengths of the files that a bundle is on a medium: itself, or its volumes with what names them."""
     if not volumes:

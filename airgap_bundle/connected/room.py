@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from airgap_bundle.bundle.room import bundle_files
+from airgap_bundle.bundle.room import allocated_bytes, bundle_files
 from airgap_bundle.bundle.volumes.growing import check_no_strangers
 from airgap_bundle.bundle.volumes.naming import check_output_name, volume_name
 from airgap_bundle.bundle.writer import PartialFile, partial_path
@@ -29,7 +29,7 @@ def check_room(out: Path, plan: ExportPlan, volumes: tuple[int, ...]) -> None:
         check_no_strangers(out, len(volumes))
     total_bytes = plan.layout.total_bytes
     files = [*bundle_files(total_bytes, volumes), journal_bytes(len(plan.inventory.blobs), total_bytes)]
-    held = sum(_allocated(path) + _allocated(partial_path(path)) for path in names)
+    held = sum(allocated_bytes(path) + allocated_bytes(partial_path(path)) for path in names)
     with closing(PartialFile(names[0])) as probe:
         try:
             probe.check_size(max(volumes, default=total_bytes))
@@ -37,7 +37,3 @@ def check_room(out: Path, plan: ExportPlan, volumes: tuple[int, ...]) -> None:
         finally:
             if not probe.size:
                 probe.discard()
-
-
-def _allocated(path: Path) -> int:
-    return path.lstat().st_blocks * 512 if path.is_file() else 0

@@ -158,6 +158,11 @@ def join_repository(prefix: str, path: str) -> str:
         ) from error
 
 
+def below(prefix: str, repository: str) -> str:
+    """The other way round: a repository's name relative to DEST, whose path is `prefix`."""
+    return repository.removeprefix(f"{prefix}/") if prefix else repository
+
+
 def needs(targets: Iterable[Target]) -> dict[Digest, tuple[str, ...]]:
     """For each blob the repositories that need it, in order of first use."""
     return by_digest((blob.digest, target.repository) for target in targets for blob in target.blobs)

@@ -172,7 +172,7 @@ def _check_product(policy: Policy, claims: InventoryClaims, evidence: _Evidence)
     if product is None:
         known = f"known there: {', '.join(policy.products) or 'none'}"
         message = f"the policy has no entry for the product {claims.name}"
-        raise _unless_for_others(policy, claims, "AB-TRUST-PRODUCT", message, known)
+        raise freshness.unless_for_others(policy.audience, claims, "AB-TRUST-PRODUCT", message, known)
     evidence.add(POLICY, "product", f"{claims.name} is judged by the entry {product.name!r}")
     return product
 
@@ -204,8 +204,8 @@ def _check_repositories(policy: Policy, claims: InventoryClaims, evidence: _Evid
         shown = ", ".join(path for path, _ in refused[:_SHOWN_REPOSITORIES])
         rest = f" and {len(refused) - _SHOWN_REPOSITORIES} more" if len(refused) > _SHOWN_REPOSITORIES else ""
         message = f"{claims.name} may not write to {shown}{rest}: {refused[0][1]}"
-        raise _unless_for_others(
-            policy,
+        raise freshness.unless_for_others(
+            policy.audience,
             claims,
             "AB-TRUST-REPOSITORY",
             message,
@@ -214,14 +214,6 @@ def _check_repositories(policy: Policy, claims: InventoryClaims, evidence: _Evid
     evidence.add(
         POLICY, "repositories", f"{count_text(len(claims.repositories), 'repository', 'repositories')} allowed"
     )
-
-
-def _unless_for_others(policy: Policy, claims: InventoryClaims, code: str, message: str, hint: str) -> TrustError:
-    """A refusal of check 4, whose hint says what the policy may lack; of a bundle for others it lacks nothing."""
-    stranger = freshness.find_stranger(policy.audience, claims)
-    if stranger is None:
-        return TrustError(code, message, hint=hint)
-    return TrustError(code, f"{message}; besides, {stranger.message}", hint=stranger.hint)
 
 
 def _check_revoked(policy: Policy, claims: InventoryClaims, verdict: SignatureVerdict, evidence: _Evidence) -> None:

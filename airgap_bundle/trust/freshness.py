@@ -166,6 +166,14 @@ def find_stranger(audience: str, claims: InventoryClaims) -> TrustError | None:
     )
 
 
+def unless_for_others(audience: str, claims: InventoryClaims, code: str, message: str, hint: str) -> TrustError:
+    """A refusal of check 4, whose hint says what the policy may lack; of a bundle for others it lacks nothing."""
+    stranger = find_stranger(audience, claims)
+    if stranger is None:
+        return TrustError(code, message, hint=hint)
+    return TrustError(code, f"{message}; besides, {stranger.message}", hint=stranger.hint)
+
+
 def check_clock(claims: InventoryClaims, history: History, now: datetime) -> str:
     """What to report. `TrustError` if the bundle is from the future, or the clock has gone back behind the ledger."""
     if history.newest_created is not None and now < history.newest_created - CLOCK_TOLERANCE:

@@ -231,13 +231,12 @@ def check_still_allowed(policy: Policy, receipt: Receipt) -> Product:
         )
     for item in receipt.items:
         if reason := policy.refusal_to_write(receipt.product, item.path):
-            message = f"{receipt.product} may not write to {item.path}: {reason}"
-            if (stranger := freshness.find_stranger(policy.audience, _claims(receipt))) is not None:
-                raise TrustError("AB-TRUST-REPOSITORY", f"{message}; besides, {stranger.message}", hint=stranger.hint)
-            raise TrustError(
+            raise freshness.unless_for_others(
+                policy.audience,
+                _claims(receipt),
                 "AB-TRUST-REPOSITORY",
-                message,
-                hint="if it should, add a pattern to `repositories` of the product in the policy",
+                f"{receipt.product} may not write to {item.path}: {reason}",
+                "if it should, add a pattern to `repositories` of the product in the policy",
             )
     return entry
 

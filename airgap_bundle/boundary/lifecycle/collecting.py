@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.destination import Destination
-from airgap_bundle.boundary.lifecycle.pruning import KEPT_RECEIPTS, receipts_to_keep
+from airgap_bundle.boundary.lifecycle.pruning import receipts_to_keep, since_complete
 from airgap_bundle.boundary.receipts.documents import RECEIPTS_REPOSITORY
 from airgap_bundle.boundary.receipts.kept import read_receipts
 from airgap_bundle.core.errors import UsageError
@@ -21,7 +21,7 @@ from airgap_bundle.registry.store import DirectoryRegistry
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from airgap_bundle.boundary.ledger.ledger import Ledger
@@ -85,7 +85,7 @@ def _stored(registry: DirectoryRegistry) -> Iterator[tuple[str, Receipt]]:
     for repository in registry.storage.repositories():
         prefix, found, product = _receipts_of(repository)
         if found:
-            for receipt in _to_go_back_to(read_receipts(registry, prefix, product, at_most=_READ_AT_MOST)):
+            for receipt in since_complete(read_receipts(registry, prefix, product, at_most=_READ_AT_MOST)):
                 yield prefix, receipt
 
 
@@ -109,15 +109,3 @@ def _receipts_of(repository: str) -> tuple[str, bool, str]:
     if len(parts) < 2 or parts[-2] != RECEIPTS_REPOSITORY:  # noqa: PLR2004 - the place of receipts and a product
         return "", False, ""
     return "/".join(parts[:-2]), True, parts[-1]
-
-
-def _to_go_back_to(receipts: Sequence[Receipt]) -> list[Receipt]:
-    """Those since the third complete one; partial and held imports are nothing to go back to, and stay if newer."""
-    kept: list[Receipt] = []
-    complete = 0
-    for receipt in receipts:
-        if complete == KEPT_RECEIPTS:
-            break
-        kept.append(receipt)
-        complete += not (receipt.partial or receipt.held)
-    return kept

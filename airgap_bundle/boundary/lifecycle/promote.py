@@ -14,7 +14,7 @@ from airgap_bundle.boundary.judging.release import check_promotion
 from airgap_bundle.boundary.lifecycle import promote_plan
 from airgap_bundle.boundary.receipts.documents import dump_receipt
 from airgap_bundle.boundary.receipts.kept import read_receipts
-from airgap_bundle.boundary.receipts.making import below, content_of, items_of
+from airgap_bundle.boundary.receipts.making import content_of, items_of
 from airgap_bundle.boundary.receipts.named import find_receipt
 from airgap_bundle.boundary.receipts.receipt import Outcome, PolicyUsed, Promotion, Totals
 from airgap_bundle.boundary.receipts.succession import following
@@ -25,7 +25,7 @@ from airgap_bundle.boundary.sending.presence import check_presence, refresh_tags
 from airgap_bundle.boundary.sending.tagging import move_tags, moves_to_note
 from airgap_bundle.core.content import Digest
 from airgap_bundle.core.errors import UsageError
-from airgap_bundle.transfer.plan import join_repository
+from airgap_bundle.transfer.plan import below, join_repository
 
 if TYPE_CHECKING:
     import datetime as dt

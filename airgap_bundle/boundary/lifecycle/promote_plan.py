@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.receipts.receipt import Outcome
-from airgap_bundle.boundary.sending.presence import conflict
+from airgap_bundle.boundary.sending.presence import plan_names
 from airgap_bundle.bundle.inventory import Item
-from airgap_bundle.transfer.plan import BlobMove, PushPlan, TagMove, Target, join_repository, needs
+from airgap_bundle.transfer.plan import BlobMove, PushPlan, Target, join_repository, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,38 +39,11 @@ def plan_copy(targets: tuple[Target, ...], *, destination: str, inquirer: Inquir
     wanted = needs(targets)
     sizes = {blob.digest: blob.size for target in targets for blob in target.blobs}
     held = inquirer.held_among((name, digest, sizes[digest]) for digest, names in wanted.items() for name in names)
-    tagged = [target for target in targets if target.item.tag]
-    current = inquirer.manifests({(target.repository, target.item.tag) for target in tagged})
-    attached = tuple(target for target in targets if target.item.kind == "attached")
-    for target in attached:
-        previous = current.get((target.repository, target.item.tag)) if target.item.tag else None
-        if previous is not None and previous.digest != target.item.digest:
-            raise conflict(destination, target, previous)
-    main = tuple(target for target in targets if target.item.kind != "attached")
-    return PushPlan(
-        destination=destination,
-        targets=main,
-        attached=attached,
-        blobs=tuple(
-            BlobMove(
-                digest=digest,
-                size=sizes[digest],
-                repositories=names,
-                held=held.get(digest, frozenset()),
-            )
-            for digest, names in wanted.items()
-        ),
-        tags=tuple(
-            TagMove(
-                repository=target.repository,
-                tag=target.item.tag,
-                digest=target.item.digest,
-                previous=current.get((target.repository, target.item.tag)),
-            )
-            for target in main
-            if target.item.tag
-        ),
+    blobs = tuple(
+        BlobMove(digest=digest, size=sizes[digest], repositories=names, held=held.get(digest, frozenset()))
+        for digest, names in wanted.items()
     )
+    return plan_names(targets, blobs, destination=destination, inquirer=inquirer)
 
 
 def _items(item: ReceiptItem, recall: Recall, repository: str) -> Iterator[tuple[Item, str]]:

@@ -17,7 +17,7 @@ from airgap_bundle.core.errors import UsageError
 from airgap_bundle.transfer.plan import join_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from airgap_bundle.boundary.inside import Inside
     from airgap_bundle.boundary.ledger.ledger import Ledger
@@ -90,7 +90,12 @@ def receipts_to_keep(ledger: Ledger, product: str, destination: str, last: int =
     current = ledger.current(product, destination)
     if current is not None:
         yield current
-    for receipt in ledger.receipts(product, destination):
+    yield from since_complete(ledger.receipts(product, destination), last)
+
+
+def since_complete(receipts: Iterable[Receipt], last: int = KEPT_RECEIPTS) -> Iterator[Receipt]:
+    """Of receipts, newest first, all up to the third complete one: to partial and held ones nobody goes back."""
+    for receipt in receipts:
         if last <= 0:
             return
         yield receipt

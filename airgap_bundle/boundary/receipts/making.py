@@ -21,6 +21,7 @@ from airgap_bundle.boundary.receipts.receipt import (
 from airgap_bundle.boundary.receipts.succession import following
 from airgap_bundle.boundary.relocation.from_lock import named_in, with_names
 from airgap_bundle.bundle.release import release_of
+from airgap_bundle.transfer.plan import below
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -115,11 +116,6 @@ def content_of(plan: PushPlan, prefix: str) -> tuple[HeldBlobs, ...]:
         if move.digest not in configs:
             by_path.setdefault(below(prefix, move.repositories[0]), {})[move.digest] = move.size
     return tuple(HeldBlobs(path=path, blobs=blobs) for path, blobs in sorted(by_path.items()))
-
-
-def below(prefix: str, repository: str) -> str:
-    """A repository's name relative to DEST."""
-    return repository.removeprefix(f"{prefix}/") if prefix else repository
 
 
 def items_of(plan: PushPlan, prefix: str) -> tuple[ReceiptItem, ...]:

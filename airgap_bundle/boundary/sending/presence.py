@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airgap_bundle.bundle.inventory import Inventory
     from airgap_bundle.core.content import Descriptor, Digest
     from airgap_bundle.registry.abilities import Registry
-    from airgap_bundle.transfer.plan import Target
+    from airgap_bundle.transfer.plan import BlobMove, Target
 
 # What a registry is told that has something else under the name of a blob.
 _OTHER_CONTENT = frozenset({"AB-REGISTRY-CONTENT", "AB-STORE-SIZE"})
@@ -155,6 +155,13 @@ def plan_push(inventory: Inventory, targets: tuple[Target, ...], *, destination:
         for name in wanted.get(entry.digest, ())
     )
     blobs = plan_blobs(inventory, wanted, held)
+    return plan_names(targets, blobs, destination=destination, inquirer=inquirer)
+
+
+def plan_names(
+    targets: tuple[Target, ...], blobs: tuple[BlobMove, ...], *, destination: str, inquirer: Inquirer
+) -> PushPlan:
+    """The plan for these blobs, with what the tags name now; `RegistryError` for a conflict as in `plan_push`."""
     main = tuple(target for target in targets if target.item.kind != "attached")
     attached = tuple(target for target in targets if target.item.kind == "attached")
     tagged = [target for target in targets if target.item.tag]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.ledger.values import TagMove as Noted
 from airgap_bundle.core.errors import AirgapError, RegistryError
+from airgap_bundle.transfer.plan import below
 from airgap_bundle.transfer.scheduler import Cancellation, run_all
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def moves_to_note(moves: Iterable[TagMove], prefix: str) -> list[Noted]:
     """What the ledger writes down before tags move, relative to DEST, whose path is `prefix`."""
     return [
         Noted(
-            path=move.repository.removeprefix(f"{prefix}/") if prefix else move.repository,
+            path=below(prefix, move.repository),
             tag=move.tag,
             previous=move.previous.digest if move.previous else None,
             digest=move.digest,

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from airgap_bundle.boundary.sending.reading_back import open_there
 from airgap_bundle.bundle.distant import Distant, is_within_reach, passes_over
-from airgap_bundle.core.content import BytesSource, copy_verified
+from airgap_bundle.core.content import BytesSource
 from airgap_bundle.core.errors import RegistryError
 from airgap_bundle.core.report import BytesMoved, ItemFinished, ItemStarted, Reporter
-from airgap_bundle.transfer.reading import Nowhere
+from airgap_bundle.transfer.reading import pass_by
 from airgap_bundle.transfer.scheduler import WAKE_SECONDS, LightJobs
 from airgap_bundle.transfer.turns import Turns
 
@@ -179,10 +179,10 @@ class Uploader:
 
         def job(buffer: memoryview) -> None:
             if move is not None:
-                self._carry(move, buffer, self._once(number, move, buffer))
+                self._carry(move, buffer, self._once(number, entry, move, buffer))
             if not self._turns.is_over(number):
                 # Nobody needs it, or it got there in another way while we asked.
-                self._pass_by(number, entry.digest, entry.size, buffer)
+                self._pass_by(number, entry, buffer)
 
         return job
 
@@ -198,12 +198,10 @@ class Uploader:
         """
         return passes_over(self.reader.medium) and not self.reader.is_wanted(digest)
 
-    def _pass_by(self, number: int, digest: Digest, size: int, buffer: memoryview) -> None:
-        """Read a blob of a stream for nobody: it is checked all the same, and the next one comes behind it."""
+    def _pass_by(self, number: int, entry: BlobEntry, buffer: memoryview) -> None:
         with self._turns.turn(number):
-            if self.reader.loaded(digest) is None and not self._is_left_out(digest):
-                with self.reader.open_blob(digest) as source, self.reader.damage_of(digest):
-                    copy_verified(source, Nowhere(), digest=digest, size=size, buffer=buffer)
+            if self.reader.loaded(entry.digest) is None and not self._is_left_out(entry.digest):
+                pass_by(self.reader, entry, buffer)
 
     def _mount(self, move: BlobMove, repository: str, source: str) -> bool:
         """Try a mount; the first answer decides whether this registry is asked for more."""
@@ -243,7 +241,7 @@ class Uploader:
             return open_source
         return lambda: open_there(self.registry, self.plan.destination, source, move.digest, move.size)
 
-    def _once(self, number: int, move: BlobMove, buffer: memoryview) -> OpenSource:
+    def _once(self, number: int, entry: BlobEntry, move: BlobMove, buffer: memoryview) -> OpenSource:
         """A blob of a stream can be read once; a small one is kept so that an upload can start anew.
 
         A large one that some repository has passes by: it is mounted from there, or read from there. So does any where
@@ -252,7 +250,7 @@ class Uploader:
         document = self.reader.loaded(move.digest)
         is_dear = move.size > len(buffer) or passes_over(self.reader.medium)
         if document is not None or (move.source and is_dear):
-            self._pass_by(number, move.digest, move.size, buffer)
+            self._pass_by(number, entry, buffer)
         elif move.size <= len(buffer):
             with self._turns.turn(number):
                 document = self.reader.read_blob(move.digest)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from airgap_bundle.bundle.media import FileMedium
-from airgap_bundle.bundle.room import beside_bytes, free_bytes, taken_bytes
+from airgap_bundle.bundle.room import allocated_bytes, beside_bytes, free_bytes, taken_bytes
 from airgap_bundle.bundle.volumes.growing import check_no_strangers
 from airgap_bundle.bundle.volumes.naming import volume_name
 from airgap_bundle.bundle.volumes.table import VolumeEntry, VolumeHash
@@ -228,9 +228,7 @@ def _needed(one: Placed) -> int:
     """How much more room a volume takes; what an earlier run left of it makes room for it."""
     if one.existed:
         return 0
-    left = partial_path(one.path)
-    held = left.lstat().st_blocks * 512 if left.is_file() else 0
-    return taken_bytes(one.directory, [one.size]) - held
+    return taken_bytes(one.directory, [one.size]) - allocated_bytes(partial_path(one.path))
 
 
 def _free_by_device(directories: Sequence[Path], extra_bytes: int, volumes: int) -> dict[int, int]:
